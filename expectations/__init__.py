@@ -1,0 +1,1 @@
+"""The contracts: every table's columns, types, units, meaning, keys and checks, declared once."""

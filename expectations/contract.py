@@ -1,0 +1,94 @@
+"""What a table contract is made of. Standard library only: everything else derives from these objects."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# A contract type → (Spark SQL type, PostgreSQL type). Arrow types follow in jobs/schemas.py.
+TYPES = {
+    "string": ("STRING", "text"),
+    "int32": ("INT", "integer"),
+    "int64": ("BIGINT", "bigint"),
+    "double": ("DOUBLE", "double precision"),
+    # Money and quantities are exact, so that two engines that add in another order agree to the last digit.
+    "decimal": ("DECIMAL(18,4)", "numeric(18,4)"),
+    "date": ("DATE", "date"),
+    "timestamp": ("TIMESTAMP", "timestamp with time zone"),
+    "bool": ("BOOLEAN", "boolean"),
+    "strings": ("ARRAY<STRING>", "text[]"),
+}
+
+Severity = Literal["fail", "warn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column. ``values``, ``minimum`` and ``maximum`` bind every row; null is allowed only where ``nullable``."""
+
+    name: str
+    type: str
+    description: str
+    unit: str = ""
+    nullable: bool = False
+    values: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.type not in TYPES:
+            raise ValueError(f"column {self.name}: unknown type {self.type!r}; known: {', '.join(TYPES)}")
+        if not self.description:
+            raise ValueError(f"column {self.name}: a description is required")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A check on the table as a whole. ``fail`` stops the line, ``warn`` reports.
+
+    kind          meaning of columns / minimum / maximum
+    row_count     number of rows between minimum and maximum
+    value_range   every non-null value of columns[0] between minimum and maximum
+    null_share    share of nulls in columns[0] at most maximum (0..1)
+    """
+
+    kind: Literal["row_count", "value_range", "null_share"]
+    severity: Severity
+    why: str
+    columns: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table: ``key`` is unique within a partition, ``partition`` names the columns its folders or partitions are by.
+
+    ``version`` is part of the stored name; readers use the unversioned view.
+    """
+
+    name: str
+    description: str
+    grain: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition: str
+    checks: tuple[Check, ...] = ()
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        names = self.column_names
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"table {self.name}: column declared twice: {', '.join(sorted(doubled))}")
+        used = {*self.key, self.partition, *(c for check in self.checks for c in check.columns)}
+        if unknown := used - set(names):
+            raise ValueError(f"table {self.name}: no such column: {', '.join(sorted(unknown))}")
+
+    @property
+    def column_names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def column(self, name: str) -> Column:
+        """The column of that name; ValueError with the known names if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ValueError(f"table {self.name} has no column {name!r}; it has {', '.join(self.column_names)}")

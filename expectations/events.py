@@ -1,0 +1,118 @@
+"""What arrives: customer events, the rows that were refused, and the count of both."""
+
+from expectations.contract import Check, Column, Table
+
+EVENT_TYPES = (
+    "view", "search", "add_to_cart", "remove_from_cart", "favourite", "purchase", "return", "review", "support",
+    "campaign_send", "campaign_open", "campaign_click", "coupon_redeem",
+)  # fmt: skip
+
+# Columns that tables share; one quantity has one name and one description everywhere.
+CUSTOMER_KEY = Column(
+    name="customer_key", type="string", description="Keyed hash (HMAC-SHA-256) of the shop's customer id."
+)
+ARRIVAL_DATE = Column(
+    name="arrival_date", type="date", description="Business date of the delivery that brought the row (landing ds)."
+)
+SOURCE = Column(name="source", type="string", description="Name of the source mapping that read the row.")
+SOURCE_FILE = Column(
+    name="source_file", type="string", description="File the row was read from, relative to the source's landing."
+)
+SOURCE_LINE = Column(
+    name="source_line", type="int64", minimum=1, description="Line of the row in its file; the first line is 1."
+)
+
+EVENTS = Table(
+    name="events",
+    description="Every customer event that passed the row rules, typed and keyed.",
+    grain="one row per event (a purchase line, a return line, a coupon, a campaign contact)",
+    key=("event_id",),
+    partition="arrival_date",
+    columns=(
+        Column(name="event_id", type="string", description="Identity of the row: source, file and line."),
+        SOURCE,
+        CUSTOMER_KEY,
+        Column(name="key_id", type="string", description="Which secret key made customer_key."),
+        Column(name="event_type", type="string", values=EVENT_TYPES, description="What happened."),
+        Column(name="event_time", type="timestamp", description="When it happened (UTC)."),
+        Column(name="event_date", type="date", description="Business date of the event in the shop's time zone."),
+        ARRIVAL_DATE,
+        Column(name="order_id", type="string", nullable=True, description="The shop's order, invoice or basket."),
+        Column(name="product_id", type="string", nullable=True, description="The shop's product."),
+        Column(name="campaign_id", type="string", nullable=True, description="The marketing campaign it belongs to."),
+        Column(
+            name="quantity", type="decimal", nullable=True, minimum=0, unit="items",
+            description="Items bought or returned, as the shop counts them; never negative.",
+        ),
+        Column(
+            name="amount", type="decimal", nullable=True, minimum=0, unit="currency",
+            description="Money for the whole line after discounts: paid for a purchase, refunded for a return.",
+        ),
+        Column(
+            name="discount_amount", type="decimal", nullable=True, minimum=0, unit="currency",
+            description="Discount already taken off the line.",
+        ),
+        Column(name="currency", type="string", nullable=True, description="ISO 4217 code of the amounts."),
+        Column(name="country", type="string", nullable=True, description="Country of the customer, as the shop says."),
+        SOURCE_FILE,
+        SOURCE_LINE,
+    ),
+    checks=(
+        Check(kind="row_count", severity="warn", minimum=1, why="an open day without one event is rarely true"),
+        Check(
+            kind="value_range", severity="warn", columns=("amount",), maximum=100_000,
+            why="a line of more than 100,000 is usually a typing error",
+        ),
+    ),
+)  # fmt: skip
+
+QUARANTINE = Table(
+    name="quarantine",
+    description="Rows that were refused, pointing back at their text in landing.",
+    grain="one row per refused line of a source file",
+    key=("source", "source_file", "source_line"),
+    partition="arrival_date",
+    columns=(
+        SOURCE,
+        SOURCE_FILE,
+        SOURCE_LINE,
+        Column(name="byte_start", type="int64", minimum=0, unit="bytes",
+               description="First byte of the line in the uncompressed file."),
+        Column(name="byte_end", type="int64", minimum=0, unit="bytes",
+               description="Byte after the line's last one in the uncompressed file."),
+        Column(name="failed_rules", type="strings", description="Every row rule the line broke."),
+        ARRIVAL_DATE,
+    ),
+)  # fmt: skip
+
+INGEST_REPORT = Table(
+    name="ingest_report",
+    description="What became of every row read: kept, quarantined or dropped by a named policy. They add up.",
+    grain="one row per file read",
+    key=("source", "source_file"),
+    partition="arrival_date",
+    columns=(
+        SOURCE,
+        SOURCE_FILE,
+        Column(name="file_digest", type="string", description="SHA-256 of the file as delivered."),
+        Column(name="mapping_digest", type="string", description="SHA-256 of the source mapping that read it."),
+        Column(name="rows_read", type="int64", minimum=0, unit="rows", description="Data lines in the file."),
+        Column(name="rows_kept", type="int64", minimum=0, unit="rows", description="Rows written to events."),
+        Column(name="rows_quarantined", type="int64", minimum=0, unit="rows", description="Rows refused by a rule."),
+        Column(name="rows_dropped", type="int64", minimum=0, unit="rows",
+               description="Rows left out by a policy of the mapping."),
+        Column(name="reasons", type="string",
+               description="Rows per failed rule and per drop policy, as name=count; name=count."),
+        Column(name="quarantine_share", type="double", minimum=0, maximum=1, unit="share",
+               description="rows_quarantined / rows_read; 0 for an empty file."),
+        ARRIVAL_DATE,
+    ),
+    checks=(
+        Check(kind="value_range", severity="fail", columns=("quarantine_share",), maximum=0.10,
+              why="more than a tenth of a file refused means that the file or its mapping is wrong"),
+        Check(kind="value_range", severity="warn", columns=("quarantine_share",), maximum=0.01,
+              why="more than one row in a hundred refused"),
+        Check(kind="value_range", severity="warn", columns=("rows_read",), minimum=1,
+              why="a delivered file without a row"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,23 @@
+"""The register of all tables. BI sees the published ones as views of schema ``marts``."""
+
+from expectations.behaviour import CUSTOMER_DAY, FEATURES
+from expectations.contract import Table
+from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
+from expectations.segments import (
+    CUSTOMER_SEGMENTS,
+    PUBLISH_LOG,
+    SCORES,
+    SEGMENT_SETTINGS,
+    SEGMENT_SUMMARY,
+)
+
+LAKE = (EVENTS, QUARANTINE, INGEST_REPORT, CUSTOMER_DAY, FEATURES, SCORES, CUSTOMER_SEGMENTS, SEGMENT_SETTINGS)
+WAREHOUSE = (CUSTOMER_SEGMENTS, SEGMENT_SETTINGS, SEGMENT_SUMMARY, PUBLISH_LOG)
+TABLES = {table.name: table for table in (*LAKE, *WAREHOUSE)}
+
+
+def table(name: str) -> Table:
+    """The table of that name; ValueError with the known names if there is none."""
+    if name not in TABLES:
+        raise ValueError(f"no table {name!r}; known: {', '.join(TABLES)}")
+    return TABLES[name]

@@ -1,0 +1,1 @@
+"""PySpark jobs: one file a job, each an argument parser, pure transforms and a short main."""

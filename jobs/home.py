@@ -1,0 +1,87 @@
+"""One home is one shop: where its landing, lake, warehouse, secrets and logs lie."""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from jobs.errors import SetupError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths under one LIFESTAGE_HOME. Creating the object touches nothing on disk."""
+
+    path: Path
+
+    @classmethod
+    def from_environment(cls, path: str | None = None) -> "Home":
+        """``path``, else LIFESTAGE_HOME, else ``.lifestage`` beside the code."""
+        chosen = path or os.environ.get("LIFESTAGE_HOME") or REPOSITORY / ".lifestage"
+        return cls(Path(chosen).expanduser().resolve())
+
+    @property
+    def landing(self) -> Path:
+        return self.path / "landing"
+
+    @property
+    def lake(self) -> Path:
+        return self.path / "lake"
+
+    @property
+    def secrets(self) -> Path:
+        return self.path / "secrets"
+
+    @property
+    def postgres(self) -> Path:
+        return self.path / "postgres"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.path / "mlflow"
+
+    @property
+    def airflow(self) -> Path:
+        return self.path / "airflow"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Process files of what was started here."""
+        return self.path / "run"
+
+    @property
+    def validations(self) -> Path:
+        """Great Expectations results and Data Docs."""
+        return self.path / "validations"
+
+    @property
+    def _shop_file(self) -> Path:
+        return self.path / "shop.json"
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """The shop's sources; SetupError if the home was never set up."""
+        if not self._shop_file.exists():
+            raise SetupError(f"{self.path} holds no shop yet: run `python -m jobs setup --source NAME` first")
+        return json.loads(self._shop_file.read_text())["sources"]
+
+    def adopt(self, shop: str, source: str) -> None:
+        """Makes ``source`` one of this home's; refuses another shop's, since shops do not share customer ids."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        known = json.loads(self._shop_file.read_text()) if self._shop_file.exists() else {"shop": shop, "sources": []}
+        if known["shop"] != shop:
+            raise SetupError(
+                f"{self.path} is the home of shop {known['shop']!r}; source {source!r} belongs to {shop!r}. "
+                "Give it a home of its own: LIFESTAGE_HOME=<another folder>"
+            )
+        if source not in known["sources"]:
+            known["sources"].append(source)
+            self._shop_file.write_text(json.dumps(known, indent=2) + "\n")
+        self.__dict__.pop("sources", None)
