@@ -1,0 +1,44 @@
+# Lifestage: `make help` lists what there is. Paths may hold spaces; nothing here needs root.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+SOURCE ?= complete_journey
+ENGINE ?= sail
+LANDING ?=
+
+# One shop, one home; what another engine computes stays apart, so that the two can be compared.
+home_suffix := $(if $(filter-out complete_journey,$(SOURCE)),-$(SOURCE))$(if $(filter-out sail,$(ENGINE)),-$(ENGINE))
+export LIFESTAGE_HOME ?= $(CURDIR)/.lifestage$(home_suffix)
+jobs := .venv/bin/python -m jobs
+pip := -m pip install -qq --disable-pip-version-check
+
+.PHONY: help env run up down test test-faults bench lint lock docs clean
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+env: .venv/.current .venv-airflow/.current  ## both environments from their locks
+
+.venv/.current: requirements-jobs.lock
+	@echo "making .venv (jobs) from $<"
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v[:2] == (3, 11) else f"Python 3.11 is needed, $(PYTHON) is {v.major}.{v.minor}: make PYTHON=/path/to/python3.11 …")'
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python $(pip) -r $<
+	@touch $@
+
+.venv-airflow/.current: requirements-airflow.lock
+	@echo "making .venv-airflow (orchestrator) from $<"
+	@$(PYTHON) -m venv --clear .venv-airflow
+	@.venv-airflow/bin/python $(pip) -r $<
+	@touch $@
+
+.venv/.test: .venv/.current requirements-test.in requirements.txt
+	@.venv/bin/python $(pip) -r requirements-test.in -c requirements.txt
+	@touch $@
+
+.venv-airflow/.test: .venv-airflow/.current requirements-test.in requirements.txt
+	@.venv-airflow/bin/python $(pip) -r requirements-test.in -c requirements.txt
+	@touch $@
+
+lock:  ## renew both locks from requirements*.in and requirements.txt
+	@PYTHON=$(PYTHON) .ci/lock
