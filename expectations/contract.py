@@ -1,6 +1,7 @@
 """What a table contract is made of. Standard library only: everything else derives from these objects."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 # A contract type → (Spark SQL type, PostgreSQL type). Arrow types follow in jobs/schemas.py.
@@ -81,6 +82,10 @@ class Table:
         used = {*self.key, self.partition, *(c for check in self.checks for c in check.columns)}
         if unknown := used - set(names):
             raise ValueError(f"table {self.name}: no such column: {', '.join(sorted(unknown))}")
+
+    def folder(self, day: date) -> str:
+        """Where the lake keeps the partition of ``day``, relative to the lake."""
+        return f"{self.name}/{self.partition}={day}"
 
     @property
     def column_names(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from expectations.contract import Table
+from expectations.contract import TYPES, Table
 from jobs.errors import DataError
 
 if TYPE_CHECKING:
@@ -11,12 +11,8 @@ if TYPE_CHECKING:
 
 def checked(rows: "DataFrame", table: Table) -> "DataFrame":
     """``rows`` with exactly the contract's columns, in its order; DataError lists every missing column or other type."""
-    from pyspark.sql.types import StructType
-
-    from jobs.schemas import spark_ddl
-
     found = dict(rows.dtypes)
-    expected = {f.name: f.dataType.simpleString() for f in StructType.fromDDL(spark_ddl(table)).fields}
+    expected = {c.name: TYPES[c.type][0].lower() for c in table.columns}
     wrong = [
         f"{name}: expected {type_}, found {found.get(name, 'no such column')}"
         for name, type_ in expected.items()

@@ -33,7 +33,7 @@ class LakeTable:
         return self.home.lake / self.table.name
 
     def folder(self, day: date) -> Path:
-        return self.root / f"{self.table.partition}={day}"
+        return self.home.lake / self.table.folder(day)
 
     def has(self, day: date) -> bool:
         return self.folder(day).is_dir()
