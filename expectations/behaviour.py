@@ -43,9 +43,7 @@ def _window_columns(days: int) -> tuple[Column, ...]:
         return Column(name=f"{name}_{days}d", type="int64", minimum=0, unit=unit, description=f"{what} {over}.")
 
     def amount(name: str, what: str) -> Column:
-        return Column(
-            name=f"{name}_{days}d", type="double", minimum=0, unit="currency", description=f"{what} {over}."
-        )
+        return Column(name=f"{name}_{days}d", type="double", minimum=0, unit="currency", description=f"{what} {over}.")
 
     return (
         count("event_count", "events", "Events of every type"),

@@ -23,13 +23,17 @@ Severity = Literal["fail", "warn"]
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column. ``values``, ``minimum`` and ``maximum`` bind every row; null is allowed only where ``nullable``."""
+    """One column. ``values``, ``minimum`` and ``maximum`` bind every row; null is allowed only where ``nullable``.
+
+    ``required_for``: event types of which a row must fill the column although it is nullable.
+    """
 
     name: str
     type: str
     description: str
     unit: str = ""
     nullable: bool = False
+    required_for: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None

@@ -26,10 +26,9 @@ EVENTS = Table(
     name="events",
     description="Every customer event that passed the row rules, typed and keyed.",
     grain="one row per event (a purchase line, a return line, a coupon, a campaign contact)",
-    key=("event_id",),
+    key=("source", "source_file", "source_line"),
     partition="arrival_date",
     columns=(
-        Column(name="event_id", type="string", description="Identity of the row: source, file and line."),
         SOURCE,
         CUSTOMER_KEY,
         Column(name="key_id", type="string", description="Which secret key made customer_key."),
@@ -45,7 +44,7 @@ EVENTS = Table(
             description="Items bought or returned, as the shop counts them; never negative.",
         ),
         Column(
-            name="amount", type="decimal", nullable=True, minimum=0, unit="currency",
+            name="amount", type="decimal", nullable=True, required_for=("purchase", "return"), minimum=0, unit="currency",
             description="Money for the whole line after discounts: paid for a purchase, refunded for a return.",
         ),
         Column(
@@ -95,6 +94,7 @@ INGEST_REPORT = Table(
         SOURCE,
         SOURCE_FILE,
         Column(name="file_digest", type="string", description="SHA-256 of the file as delivered."),
+        Column(name="is_truncated", type="bool", description="The file ends before its end; its whole lines were kept."),
         Column(name="mapping_digest", type="string", description="SHA-256 of the source mapping that read it."),
         Column(name="rows_read", type="int64", minimum=0, unit="rows", description="Data lines in the file."),
         Column(name="rows_kept", type="int64", minimum=0, unit="rows", description="Rows written to events."),

@@ -72,16 +72,29 @@ class Home:
             raise SetupError(f"{self.path} holds no shop yet: run `python -m jobs setup --source NAME` first")
         return json.loads(self._shop_file.read_text())["sources"]
 
-    def adopt(self, shop: str, source: str) -> None:
-        """Makes ``source`` one of this home's; refuses another shop's, since shops do not share customer ids."""
+    def landing_of(self, source: str) -> Path:
+        """Where the source's files lie: the folder it was set up with, else landing/<source>."""
+        known = json.loads(self._shop_file.read_text())["landing"] if self._shop_file.exists() else {}
+        return Path(known.get(source, self.landing / source))
+
+    def adopt(self, shop: str, source: str, landing: Path | None = None) -> None:
+        """Makes ``source`` one of this home's; refuses another shop's, since shops do not share customer ids.
+
+        ``landing``: a folder outside the home in which the shop delivers.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        known = json.loads(self._shop_file.read_text()) if self._shop_file.exists() else {"shop": shop, "sources": []}
+        fresh = {"shop": shop, "sources": [], "landing": {}}
+        known = json.loads(self._shop_file.read_text()) if self._shop_file.exists() else fresh
         if known["shop"] != shop:
             raise SetupError(
                 f"{self.path} is the home of shop {known['shop']!r}; source {source!r} belongs to {shop!r}. "
                 "Give it a home of its own: LIFESTAGE_HOME=<another folder>"
             )
+        before = json.dumps(known)
         if source not in known["sources"]:
             known["sources"].append(source)
+        if landing:
+            known["landing"][source] = str(landing.resolve())
+        if json.dumps(known) != before or not self._shop_file.exists():
             self._shop_file.write_text(json.dumps(known, indent=2) + "\n")
         self.__dict__.pop("sources", None)

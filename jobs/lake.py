@@ -109,9 +109,9 @@ class LakeTable:
         partition, key = self.table.partition, list(self.table.key)
         rows = rows.withColumn("day", F.col(partition).cast("string"))
         # One sorted file a day: equal rows make an equal file, and readers open few.
-        rows.repartition(min(len(days), 8), "day").sortWithinPartitions("day", *key).write.mode("overwrite").partitionBy(
-            "day"
-        ).option("compression", "zstd").parquet(str(staged))
+        rows.repartition(min(len(days), 8), "day").sortWithinPartitions("day", *key).write.mode(
+            "overwrite"
+        ).partitionBy("day").option("compression", "zstd").parquet(str(staged))
 
     # -- both ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,161 @@
+"""Contract → Great Expectations suite. The one file of this room that imports Great Expectations.
+
+Row rules keep the names that quarantine uses (``amount_missing``, ``event_type_unknown``, ``quantity_below_0``), so that
+a rule reads the same wherever it is broken. Each expectation's ``meta`` holds that name, what is expected and why.
+"""
+
+import sys
+from collections.abc import Collection, Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+from expectations.contract import Check, Column, Severity, Table
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+    from great_expectations.expectations.expectation import Expectation
+
+SEVERITIES: dict[Severity, str] = {"fail": "critical", "warn": "warning"}
+"""Ours → Great Expectations'."""
+
+
+def build_suite(
+    table: Table,
+    severity: Severity | None = None,
+    *,
+    days: tuple[date, date] | None = None,
+    names: Collection[str] | None = None,
+) -> "gx.ExpectationSuite":
+    """Every rule and check of the contract; only those of ``severity`` or ``names`` if given.
+
+    ``days``: first and last partition that the rows may belong to.
+    ValueError if two checks would bear one name.
+    """
+    import great_expectations as gx
+
+    expectations = [*_table_rules(table, days)]
+    for column in table.columns:
+        expectations += _column_rules(column)
+    expectations += [_check(check) for check in table.checks]
+    _refuse_doubles(table, [e.meta["name"] for e in expectations])
+    wanted = [
+        e
+        for e in expectations
+        if (severity is None or e.severity == SEVERITIES[severity]) and (names is None or e.meta["name"] in names)
+    ]
+    return gx.ExpectationSuite(name=table.name, expectations=wanted)
+
+
+def _refuse_doubles(table: Table, names: list[str]) -> None:
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"table {table.name}: two checks are called {', '.join(doubled)}")
+
+
+def _labels(name: str, severity: Severity, expected: str, why: str) -> dict:
+    meta = {"name": name, "expected": expected, "why": why}
+    return {"severity": SEVERITIES[severity], "meta": meta, "notes": f"{name}: {expected}, because {why}"}
+
+
+def _table_rules(table: Table, days: tuple[date, date] | None) -> Iterator["Expectation"]:
+    import great_expectations.expectations as gxe
+
+    yield gxe.ExpectTableColumnsToMatchOrderedList(
+        column_list=table.column_names,
+        **_labels(
+            "columns", "fail", f"the {len(table.columns)} columns of the contract, in its order", "jobs read by name"
+        ),
+    )
+    # Rows of several partitions may lie in one frame; the key is unique within each.
+    key = list(dict.fromkeys((*table.key, table.partition)))
+    unique = _labels("key_unique", "fail", f"one row per {' + '.join(key)}", f"the grain is {table.grain}")
+    if len(key) > 1:
+        yield gxe.ExpectCompoundColumnsToBeUnique(column_list=key, **unique)
+    else:
+        yield gxe.ExpectColumnValuesToBeUnique(column=key[0], **unique)
+    if days:
+        expected = f"{table.partition} = {days[0]}" if days[0] == days[1] else f"{table.partition} in {days[0]}…{days[1]}"
+        yield gxe.ExpectColumnValuesToBeBetween(
+            column=table.partition, min_value=days[0], max_value=days[1],
+            **_labels("partition_of_another_day", "fail", expected, "a partition holds the rows of its own day"),
+        )  # fmt: skip
+    if {"event_date", "arrival_date"} <= set(table.column_names):
+        yield gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A="arrival_date", column_B="event_date", or_equal=True,
+            **_labels("event_date_after_arrival", "fail", "event_date at most arrival_date",
+                      "what is dated after its own delivery would show the future to a snapshot"),
+        )  # fmt: skip
+
+
+def _column_rules(column: Column) -> Iterator["Expectation"]:
+    import great_expectations.expectations as gxe
+    from great_expectations.expectations.row_conditions import Column as RowColumn
+
+    about = f"{column.name} is: {column.description}"
+    name = column.name
+    if not column.nullable:
+        yield gxe.ExpectColumnValuesToNotBeNull(column=name, **_labels(f"{name}_missing", "fail", "never null", about))
+    elif column.required_for:
+        expected = f"never null where event_type is {' or '.join(column.required_for)}"
+        yield gxe.ExpectColumnValuesToNotBeNull(
+            column=name, row_condition=RowColumn("event_type").is_in(list(column.required_for)),
+            **_labels(f"{name}_missing", "fail", expected, about),
+        )  # fmt: skip
+    if column.values:
+        expected = f"one of {', '.join(column.values)}"
+        yield gxe.ExpectColumnValuesToBeInSet(
+            column=name, value_set=list(column.values), **_labels(f"{name}_unknown", "fail", expected, about)
+        )
+    yield from _bounds(column, about)
+
+
+def _bounds(column: Column, about: str) -> Iterator["Expectation"]:
+    import great_expectations.expectations as gxe
+
+    between, name, unit = gxe.ExpectColumnValuesToBeBetween, column.name, f" {column.unit}" if column.unit else ""
+    if column.type == "double":
+        # NaN sorts above every number in Spark and PostgreSQL, so that a plain minimum would let it pass.
+        yield between(
+            column=name, min_value=-sys.float_info.max, max_value=sys.float_info.max,
+            **_labels(f"{name}_not_finite", "fail", "a finite number", about),
+        )  # fmt: skip
+    if column.minimum is not None:
+        labels = _labels(f"{name}_below_{column.minimum:g}", "fail", f"at least {column.minimum:g}{unit}", about)
+        yield between(column=name, min_value=column.minimum, **labels)
+    if column.maximum is not None:
+        labels = _labels(f"{name}_above_{column.maximum:g}", "fail", f"at most {column.maximum:g}{unit}", about)
+        yield between(column=name, max_value=column.maximum, **labels)
+
+
+def check_name(check: Check) -> str:
+    """As results show it: column, kind, severity."""
+    return "_".join((*check.columns, check.kind, check.severity))
+
+
+def bounds_text(minimum: float | None, maximum: float | None) -> str:
+    """In words: at least 1, at most 5, between 1 and 5."""
+    if minimum is not None and maximum is not None:
+        return f"between {minimum:,g} and {maximum:,g}"
+    return f"at least {minimum:,g}" if minimum is not None else f"at most {maximum:,g}"
+
+
+def _check(check: Check) -> "Expectation":
+    import great_expectations.expectations as gxe
+
+    bounds = {"min_value": check.minimum, "max_value": check.maximum}
+    name, severity = check_name(check), check.severity
+    match check.kind:
+        case "row_count":
+            expected = f"{bounds_text(check.minimum, check.maximum)} rows"
+            return gxe.ExpectTableRowCountToBeBetween(**bounds, **_labels(name, severity, expected, check.why))
+        case "value_range":
+            expected = bounds_text(check.minimum, check.maximum)
+            return gxe.ExpectColumnValuesToBeBetween(
+                column=check.columns[0], **bounds, **_labels(name, severity, expected, check.why)
+            )
+        case "null_share":
+            # 1 - 0.9 is a hair above 0.1 in binary; rounding keeps the bound itself inside.
+            return gxe.ExpectColumnValuesToNotBeNull(
+                column=check.columns[0], mostly=round(1 - check.maximum, 12),
+                **_labels(name, severity, f"at most {check.maximum:.0%} null", check.why),
+            )  # fmt: skip
+    raise ValueError(f"no expectation for a check of kind {check.kind!r}")

@@ -1,0 +1,70 @@
+"""lake/events → lake/customer_day: a delivery's events added up by customer and day, so that windows never re-read them."""
+
+import argparse
+import logging
+from datetime import date
+from typing import TYPE_CHECKING
+
+from expectations.behaviour import CUSTOMER_DAY
+from expectations.events import EVENTS
+from jobs.arguments import add_days, add_engine, days_of, job_parser
+from jobs.engine import open_engine
+from jobs.home import Home
+from jobs.lake import LakeTable
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+log = logging.getLogger(__name__)
+SLICE_DAYS = 92
+"""Days aggregated at once: a slice's events must fit in memory while they are sorted by customer."""
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("aggregate", __doc__)
+    add_days(parser)
+    add_engine(parser)
+    return parser
+
+
+def customer_days(events: "DataFrame") -> "DataFrame":
+    """Rows of the customer_day contract from rows of the events contract."""
+    from pyspark.sql import functions as F
+
+    def is_(event_type: str):
+        return F.col("event_type") == event_type
+
+    def count(event_type: str):
+        return F.sum(F.when(is_(event_type), 1).otherwise(0)).cast("bigint")
+
+    def total(column: str, event_type: str):
+        exact = F.sum(F.when(is_(event_type), F.col(column)))
+        return F.coalesce(exact, F.lit(0)).cast("decimal(18,4)")
+
+    return events.groupBy("customer_key", "event_date", "arrival_date").agg(
+        F.count("*").alias("event_count"),
+        count("purchase").alias("purchase_count"),
+        count("return").alias("return_count"),
+        count("coupon_redeem").alias("coupon_count"),
+        count("campaign_send").alias("campaign_count"),
+        F.sort_array(F.collect_set(F.when(is_("purchase"), F.col("order_id")))).alias("order_ids"),
+        total("quantity", "purchase").alias("quantity"),
+        total("amount", "purchase").alias("purchase_amount"),
+        total("amount", "return").alias("return_amount"),
+        total("discount_amount", "purchase").alias("discount_amount"),
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    home, days = Home.from_environment(args.home), days_of(args, arg_parser())
+    events, target = LakeTable(home, EVENTS), LakeTable(home, CUSTOMER_DAY)
+    events.require(days)
+    with open_engine(args.engine) as spark:
+        for part in slices(days, SLICE_DAYS):
+            target.write(customer_days(events.read(spark, part)), part)
+            log.info("aggregated %s … %s", part[0], part[-1])
+
+
+def slices(days: list[date], size: int) -> list[list[date]]:
+    """``days`` in runs of at most ``size``."""
+    return [days[n : n + size] for n in range(0, len(days), size)]

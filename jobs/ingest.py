@@ -1,0 +1,226 @@
+"""Landing files → lake/events: columns mapped, types and row rules held, customers keyed; refused rows → quarantine.
+
+Every whole row that can be saved is saved, also where the day as a whole fails; the failure is told at the end, with all
+files that are wrong, and stops the line before anything is published.
+"""
+
+import argparse
+import hashlib
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
+from jobs.arguments import add_days, days_of, job_parser
+from jobs.errors import DataError
+from jobs.home import Home
+from jobs.keys import CustomerKeys
+from jobs.lake import LakeTable
+from jobs.map_rows import map_rows
+from jobs.mapping import Feed, Mapping, load_mapping
+from jobs.read_source import Lines, parse_csv, split_lines
+from jobs.rules import broken_rules
+from jobs.schemas import arrow_schema
+
+log = logging.getLogger(__name__)
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("ingest", __doc__)
+    parser.add_argument("--source", help="name of a mapping in jobs/sources (default: every source of the home)")
+    add_days(parser)
+    parser.add_argument(
+        "--skip-unchanged", action="store_true", help="leave days whose files and mapping are as before"
+    )
+    return parser
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one day's files of one source became. Each is a table of its contract."""
+
+    events: pa.Table
+    quarantine: pa.Table
+    report: pa.Table
+
+
+def main(args: argparse.Namespace) -> None:
+    home = Home.from_environment(args.home)
+    days = days_of(args, arg_parser())
+    mappings = [load_mapping(source) for source in ([args.source] if args.source else home.sources)]
+    for mapping in mappings:
+        home.adopt(mapping.shop, mapping.source)
+    problems = ingest_days(home, mappings, days, skip_unchanged=args.skip_unchanged)
+    if problems:
+        shown = "\n  ".join(problems[:20]) + (f"\n  … and {len(problems) - 20} more" if len(problems) > 20 else "")
+        raise DataError(
+            f"{len(problems)} file(s) could not be read whole; what could be saved is in the lake:\n  {shown}"
+        )
+
+
+def ingest_days(home: Home, mappings: list[Mapping], days: list[date], skip_unchanged: bool = False) -> list[str]:
+    """Ingests each day of every source; returns what was wrong with files, in words."""
+    keys, problems, totals = CustomerKeys.of(home), [], Counter()
+    for day in days:
+        files = [item for mapping in mappings for item in _deliveries(home, mapping, day, problems)]
+        if skip_unchanged and _is_unchanged(home, day, files):
+            totals["days unchanged"] += 1
+            continue
+        read = [result for item in files if (result := _read(item, keys, day, problems))]
+        _write(home, day, read)
+        for result in read:
+            totals += _counts(result.report)
+    log.info(
+        "ingested %d day(s): %s", len(days), ", ".join(f"{n:,} {what}" for what, n in totals.items()) or "no files"
+    )
+    return problems
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One file of one day. ``file`` is its path within the source's landing."""
+
+    mapping: Mapping
+    feed: Feed
+    path: Path
+    file: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def _deliveries(home: Home, mapping: Mapping, day: date, problems: list[str]) -> list[Delivery]:
+    """The day's files; a file that should be there and is not goes to ``problems``."""
+    landing = home.landing_of(mapping.source)
+    found = []
+    for feed in mapping.feeds:
+        file = feed.files.format(ds=day)
+        if (landing / file).is_file():
+            found.append(Delivery(mapping, feed, landing / file, file))
+        elif mapping.expected.is_open(day) and not feed.optional:
+            problems.append(
+                f"{landing / file}: missing, though {day} is an open day of {mapping.source}. "
+                "Deliver it, or list the day under expected.closed of the mapping"
+            )
+    return found
+
+
+def _read(item: Delivery, keys: CustomerKeys, day: date, problems: list[str]) -> Day | None:
+    try:
+        lines = split_lines(item.path, str(item.path), item.feed.encoding)
+        result = read_delivery(item, lines, keys, day)
+    except DataError as error:
+        problems.append(str(error))
+        return None
+    if lines.is_truncated:
+        problems.append(
+            f"{item.path}: truncated, the compressed data ends early after {result.report['rows_read'][0]} rows; "
+            f"{result.report['rows_kept'][0]} were kept. Deliver it again"
+        )
+    return result
+
+
+def read_delivery(item: Delivery, lines: Lines, keys: CustomerKeys, day: date) -> Day:
+    """One file's rows, sorted into kept, refused and dropped."""
+    feed, mapping = item.feed, item.mapping
+    parsed = parse_csv(lines, str(item.path), feed.delimiter, feed.source_columns, keep_all=feed.drop_duplicates)
+    mapped = map_rows(parsed.rows, feed, mapping, keys, day)
+    dropped = np.logical_or.reduce([np.zeros(len(parsed.line), bool), *mapped.dropped.values()])
+    broken = {**mapped.failed, **broken_rules(mapped.columns, EVENTS)}
+    broken = {rule: mask & ~dropped for rule, mask in broken.items() if (mask & ~dropped).any()}
+    refused = np.logical_or.reduce([np.zeros(len(parsed.line), bool), *broken.values()])
+    mapped.columns |= {
+        "source_file": pa.repeat(pa.scalar(item.file), len(parsed.line)),
+        "source_line": pa.array(parsed.line),
+    }
+    schema = arrow_schema(EVENTS)
+    events = pa.table([mapped.columns[name] for name in schema.names], names=schema.names)
+    rules_of = _rules_by_line(parsed.line, broken) | {n: [rule] for n, rule in parsed.refused.items()}
+    reasons = Counter(rule for rules in rules_of.values() for rule in rules)
+    reasons += Counter({name: int(mask.sum()) for name, mask in _first_policy(mapped.dropped).items()})
+    return Day(
+        events.filter(pa.array(~dropped & ~refused)).cast(schema),
+        _quarantine(item, lines, rules_of, day),
+        _report(item, lines, day, kept=int((~dropped & ~refused).sum()), refused=len(rules_of),
+                dropped=int(dropped.sum()), reasons=reasons),
+    )  # fmt: skip
+
+
+def _first_policy(dropped: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A row that two policies drop counts for the first, so that counts add up."""
+    taken, first = False, {}
+    for name, mask in dropped.items():
+        first[name] = mask & ~taken
+        taken = taken | mask
+    return first
+
+
+def _rules_by_line(line: np.ndarray, broken: dict[str, np.ndarray]) -> dict[int, list[str]]:
+    rules: dict[int, list[str]] = {}
+    for rule, mask in sorted(broken.items()):
+        for n in line[mask]:
+            rules.setdefault(int(n), []).append(rule)
+    return rules
+
+
+def _quarantine(item: Delivery, lines: Lines, rules_of: dict[int, list[str]], day: date) -> pa.Table:
+    refused = sorted(rules_of)
+    spans = [lines.span(n) for n in refused]
+    rows = {
+        "source": [item.mapping.source] * len(refused),
+        "source_file": [item.file] * len(refused),
+        "source_line": refused,
+        "byte_start": [start for start, _ in spans],
+        "byte_end": [end for _, end in spans],
+        "failed_rules": [rules_of[n] for n in refused],
+        "arrival_date": [day] * len(refused),
+    }
+    return pa.table(rows, schema=arrow_schema(QUARANTINE))
+
+
+def _report(
+    item: Delivery, lines: Lines, day: date, kept: int, refused: int, dropped: int, reasons: Counter
+) -> pa.Table:
+    read = kept + refused + dropped
+    row = {
+        "source": item.mapping.source,
+        "source_file": item.file,
+        "file_digest": item.digest,
+        "is_truncated": lines.is_truncated,
+        "mapping_digest": item.mapping.digest,
+        "rows_read": read,
+        "rows_kept": kept,
+        "rows_quarantined": refused,
+        "rows_dropped": dropped,
+        "reasons": "; ".join(f"{name}={n}" for name, n in sorted(reasons.items()) if n),
+        "quarantine_share": refused / read if read else 0.0,
+        "arrival_date": day,
+    }
+    return pa.Table.from_pylist([row], schema=arrow_schema(INGEST_REPORT))
+
+
+def _is_unchanged(home: Home, day: date, files: list[Delivery]) -> bool:
+    report = LakeTable(home, INGEST_REPORT)
+    if not (report.has(day) and LakeTable(home, EVENTS).has(day)):
+        return False
+    known = report.read_arrow([day]).to_pylist()
+    was = {(row["source"], row["source_file"], row["file_digest"], row["mapping_digest"]) for row in known}
+    return was == {(f.mapping.source, f.file, f.digest, f.mapping.digest) for f in files}
+
+
+def _write(home: Home, day: date, read: list[Day]) -> None:
+    """Replaces the day in all three tables; the report comes last, since it says that the day is done."""
+    for table, part in ((EVENTS, "events"), (QUARANTINE, "quarantine"), (INGEST_REPORT, "report")):
+        parts = [getattr(result, part) for result in read]
+        LakeTable(home, table).write_arrow(day, pa.concat_tables([arrow_schema(table).empty_table(), *parts]))
+
+
+def _counts(report: pa.Table) -> Counter:
+    row = report.to_pylist()[0]
+    return Counter({f"rows {what}": row[f"rows_{what}"] for what in ("read", "kept", "quarantined", "dropped")})

@@ -1,0 +1,162 @@
+"""Strings of a source's columns → typed columns of the events table, by the feed's mapping. Pure; keeps row order."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.events import EVENTS
+from jobs.keys import CustomerKeys
+from jobs.mapping import EventTypeRule, Feed, Mapping
+from jobs.schemas import arrow_schema
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_LARGEST = 1e13  # what a decimal(18,4) can hold
+
+
+@dataclass
+class Mapped:
+    """Typed columns by name, and for each failed conversion or drop policy the rows it hit."""
+
+    columns: dict[str, pa.Array]
+    failed: dict[str, np.ndarray] = field(default_factory=dict)
+    dropped: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def map_rows(rows: pa.Table, feed: Feed, mapping: Mapping, keys: CustomerKeys, arrival: date) -> Mapped:
+    """Every row of ``rows`` as an event; what cannot be converted is null and named in ``failed``."""
+    text = {name: pc.utf8_trim_whitespace(_one(rows[name])) for name in rows.column_names}
+    out = Mapped({})
+    customer = _blank_to_null(text[feed.columns["customer_id"][0]])
+    if feed.customer_id_suffix:
+        customer = pc.replace_substring_regex(customer, _escaped(feed.customer_id_suffix) + "$", "")
+    _map_types(out, text, feed.event_type, len(rows))
+    _map_times(out, text, feed, mapping.timezone)
+    _map_texts(out, text, feed, mapping, len(rows))
+    _map_numbers(out, text, feed, len(rows))
+    if feed.drop_without_customer:
+        out.dropped["no_customer"] = ~_bools(pc.is_valid(customer))
+    if feed.drop_duplicates:
+        out.dropped["duplicate"] = duplicates(rows)
+    out.columns |= {
+        "source": _constant(mapping.source, len(rows)),
+        "customer_key": keyed(customer, keys),
+        "key_id": _constant(keys.key_id, len(rows)),
+        "arrival_date": pa.array(np.full(len(rows), np.datetime64(arrival)), pa.date32()),
+    }
+    return out
+
+
+def keyed(customer_id: pa.Array, keys: CustomerKeys) -> pa.Array:
+    """customer_id → customer_key; every distinct id is hashed once. Null stays null."""
+    encoded = customer_id.dictionary_encode()
+    hashed = pa.array([keys.key(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    return hashed.take(encoded.indices)
+
+
+def duplicates(rows: pa.Table) -> np.ndarray:
+    """True for every row that repeats an earlier one in all columns of the file."""
+    numbered = rows.append_column("__row", pa.array(np.arange(len(rows))))
+    first = numbered.group_by(rows.column_names, use_threads=False).aggregate([("__row", "min")])["__row_min"]
+    repeated = np.ones(len(rows), bool)
+    repeated[first.to_numpy()] = False
+    return repeated
+
+
+def _map_types(out: Mapped, text: dict[str, pa.Array], rule: EventTypeRule, size: int) -> None:
+    event_type = _constant(rule.default or None, size)
+    if rule.column:
+        known = pc.index_in(text[rule.column], pa.array(list(rule.values)))
+        mapped = pa.array(list(rule.values.values()), pa.string()).take(known)
+        event_type = pc.coalesce(mapped, event_type)
+    taken = np.zeros(size, bool)
+    for when in rule.when:
+        hit = _bools(pc.starts_with(text[when.column], when.prefix)) & ~taken
+        taken |= hit
+        if when.drop:
+            out.dropped[when.drop] = hit
+        else:
+            event_type = pc.if_else(pa.array(hit), when.becomes, event_type)
+    out.columns["event_type"] = event_type
+    out.failed["event_type_unknown"] = ~_bools(pc.is_valid(event_type))
+
+
+def _map_times(out: Mapped, text: dict[str, pa.Array], feed: Feed, timezone: str) -> None:
+    written = text[feed.columns["event_time"][0]]
+    formats = [pc.strptime(written, format=f, unit="us", error_is_null=True) for f in feed.time_formats]
+    local = pc.coalesce(*formats)
+    # An hour that the clock skips or repeats is read as the earlier of its two meanings.
+    zoned = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="earliest")
+    out.columns["event_time"] = zoned.cast(pa.timestamp("us", tz="UTC"))
+    out.columns["event_date"] = local.cast(pa.date32(), safe=False) if len(local) else pa.array([], pa.date32())
+    out.failed["event_time_not_a_time"] = _bools(pc.is_valid(_blank_to_null(written))) & ~_bools(pc.is_valid(local))
+
+
+def _map_texts(out: Mapped, text: dict[str, pa.Array], feed: Feed, mapping: Mapping, size: int) -> None:
+    for name in ("order_id", "product_id", "campaign_id", "country", "currency"):
+        out.columns[name] = _blank_to_null(text[feed.columns[name][0]]) if name in feed.columns else _nulls(size)
+    if "currency" not in feed.columns:
+        out.columns["currency"] = _constant(mapping.currency, size)
+
+
+def _map_numbers(out: Mapped, text: dict[str, pa.Array], feed: Feed, size: int) -> None:
+    numbers = {}
+    for name in ("quantity", "unit_price", "amount", "discount_amount"):
+        parts = [_number(out, c, text[c]) for c in feed.columns.get(name, ())]
+        if parts:
+            numbers[name] = parts[0]
+            for part in parts[1:]:
+                numbers[name] = pc.add(numbers[name], part)
+    if feed.negative_returns:
+        sign = pc.if_else(pc.equal(out.columns["event_type"], "return"), -1.0, 1.0)
+        for name in numbers.keys() & {"quantity", "amount"}:
+            numbers[name] = pc.multiply(numbers[name], sign)
+    if "amount" not in numbers and {"quantity", "unit_price"} <= numbers.keys():
+        numbers["amount"] = pc.multiply(numbers["quantity"], numbers["unit_price"])
+    for name in ("quantity", "amount", "discount_amount"):
+        out.columns[name] = _decimal(out, name, numbers.get(name), size)
+
+
+def _number(out: Mapped, column: str, text: pa.Array) -> pa.Array:
+    filled = _blank_to_null(text)
+    is_number = pc.match_substring_regex(filled, _NUMBER)
+    out.failed[f"{column}_not_a_number"] = _bools(pc.invert(is_number))
+    return pc.if_else(is_number, filled, pa.scalar(None, pa.string())).cast(pa.float64())
+
+
+def _decimal(out: Mapped, name: str, number: pa.Array | None, size: int) -> pa.Array:
+    kind = arrow_schema(EVENTS).field(name).type
+    if number is None:
+        return pa.nulls(size, kind)
+    fits = pc.less(pc.abs(number), _LARGEST)
+    out.failed[f"{name}_too_large"] = _bools(pc.invert(fits))
+    # + 0.0 turns -0.0 into 0.0
+    return pc.add(pc.if_else(fits, number, pa.scalar(None, pa.float64())), 0.0).cast(kind, safe=False)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else combined.chunk(0)
+
+
+def _blank_to_null(text: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def _constant(value: str | None, size: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.string()), size)
+
+
+def _nulls(size: int) -> pa.Array:
+    return pa.nulls(size, pa.string())
+
+
+def _bools(mask: pa.Array) -> np.ndarray:
+    """A mask as NumPy booleans, null counting as False."""
+    return pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{c}" if not c.isalnum() else c for c in text)

@@ -1,0 +1,197 @@
+"""The embedded PostgreSQL server: start, find and stop it. One server a home, whoever started it."""
+
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from jobs.errors import UnavailableError
+from jobs.home import Home
+from jobs.postgres_cluster import data_folder, give_to_server, log_file, prepare, run_tool, write_settings
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 120
+"""How long a start may take; recovery after a crash reads the log of the last minutes."""
+
+LOG_BYTES = 5_000_000
+"""A server log above this size is set aside at the next start."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its process, and where it listens."""
+
+    pid: int
+    port: int
+    socket_folder: Path
+    host: str = "127.0.0.1"
+
+
+def ensure_running(home: Home, started_by: str = "job") -> Server:
+    """The home's server, started if it is not running; safe when several processes call it at once.
+
+    ``started_by`` is recorded by whoever starts it, so that ``stop`` can leave alone what others started.
+    """
+    if server := running(home):
+        return server
+    with _locked(home):
+        _await_change(home)
+        return running(home) or _start(home, started_by)
+
+
+def running(home: Home) -> Server | None:
+    """The home's server if it accepts connections, else None."""
+    lines = _pid_file(home)
+    # Lines of postmaster.pid: process, data directory, start, port, socket folder, address, shared memory, status.
+    if len(lines) < 8 or lines[7].strip() != "ready" or not _is_ours(home, int(lines[0])):
+        return None
+    return Server(pid=int(lines[0]), port=int(lines[3]), socket_folder=Path(lines[4]))
+
+
+def stop(home: Home, started_by: str | None = None) -> bool:
+    """Stops the server and says whether there was one to stop; with ``started_by``, only if that one started it."""
+    with _locked(home):
+        server = running(home)
+        if server is None or (started_by and _record(home).get("started_by") != started_by):
+            return False
+        run_tool("pg_ctl", "stop", "--pgdata", str(data_folder(home)), "--mode", "fast", "--wait", "--silent")
+        _record_file(home).unlink(missing_ok=True)
+    return True
+
+
+def _start(home: Home, started_by: str) -> Server:
+    begun = time.monotonic()
+    prepare(home)
+    _drop_stale_locks(home)
+    _open_log(home)
+    _note(home, started_by=started_by)
+    while True:
+        old_port = _record_port(home)
+        write_settings(home)
+        read_from = log_file(home).stat().st_size
+        try:
+            run_tool(
+                "pg_ctl", "start", "--pgdata", str(data_folder(home)), "--log", str(log_file(home)),
+                "--wait", "--timeout", str(START_TIMEOUT_S), "--silent",
+            )  # fmt: skip
+            break
+        except UnavailableError as error:
+            said = log_file(home).read_bytes()[read_from:].decode(errors="replace")
+            # Backends of a killed server take a moment to leave; a port may be taken between our look and its start.
+            transient = "shared memory block" in said or "could not create any TCP/IP sockets" in said
+            if not transient or time.monotonic() - begun > START_TIMEOUT_S:
+                raise UnavailableError(
+                    f"the embedded PostgreSQL did not start: {error}\n{said.strip()[-2000:]}\nlog: {log_file(home)}"
+                ) from error
+            time.sleep(0.2)
+    server = running(home)
+    if server is None:
+        raise UnavailableError(f"the embedded PostgreSQL started and left again; log: {log_file(home)}")
+    _follow_port(home, old_port, server.port)
+    _note(home, started_by=started_by, server=server)
+    log.info("PostgreSQL runs on 127.0.0.1:%d (started in %.1f s)", server.port, time.monotonic() - begun)
+    return server
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+def _is_ours(home: Home, pid: int) -> bool:
+    """Whether the process is a server on this home's data: a server's working directory is its data directory."""
+    try:
+        return Path(psutil.Process(pid).cwd()) == data_folder(home).resolve()
+    except (psutil.Error, OSError):
+        return False
+
+
+def _await_change(home: Home) -> None:
+    """Waits while the server is starting or stopping by another hand."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while (lines := _pid_file(home)) and _is_ours(home, int(lines[0])) and running(home) is None:
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"the embedded PostgreSQL neither starts nor stops; log: {log_file(home)}")
+        time.sleep(0.05)
+
+
+def _drop_stale_locks(home: Home) -> None:
+    """Removes lock files of a dead server whose process number another program has now (after a reboot, say).
+
+    The server itself clears the rest, and only where nobody uses its shared memory any more: so where any process
+    still works in the data directory, nothing is touched.
+    """
+    lines = _pid_file(home)
+    if not lines or not psutil.pid_exists(int(lines[0])):
+        return
+    if any(_is_ours(home, pid) for pid in psutil.pids()):
+        return
+    log.info("removing the lock files of a server that no longer runs (process %s is another program)", lines[0])
+    for lock in (data_folder(home) / "postmaster.pid", *Path(lines[4]).glob(".s.PGSQL.*.lock")):
+        with suppress(FileNotFoundError):
+            lock.unlink()
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(home: Home) -> Iterator[None]:
+    home.run.mkdir(parents=True, exist_ok=True)
+    with open(home.run / "postgres.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _pid_file(home: Home) -> list[str]:
+    try:
+        lines = (data_folder(home) / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    return lines if lines and lines[0].strip().isdigit() else []
+
+
+def _record_file(home: Home) -> Path:
+    return home.run / "postgres.json"
+
+
+def _record(home: Home) -> dict:
+    file = _record_file(home)
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _note(home: Home, started_by: str, server: Server | None = None) -> None:
+    record = {"started_by": started_by}
+    if server:
+        created = psutil.Process(server.pid).create_time()
+        record |= {"pid": server.pid, "process_started": created, "port": server.port}
+    staged = _record_file(home).with_suffix(".new")
+    staged.write_text(json.dumps(record) + "\n")
+    os.replace(staged, _record_file(home))
+
+
+def _record_port(home: Home) -> int | None:
+    file = home.postgres / "address.json"
+    return json.loads(file.read_text())["port"] if file.exists() else None
+
+
+def _follow_port(home: Home, old: int | None, new: int) -> None:
+    """Mends the address that setup wrote for MLflow, if the server had to move to another port."""
+    file = home.mlflow / "tracking_uri"
+    if old and old != new and file.exists():
+        file.write_text(file.read_text().replace(f"127.0.0.1:{old}/", f"127.0.0.1:{new}/"))
+        log.warning("port %d is taken by another program: PostgreSQL moved to %d", old, new)
+
+
+def _open_log(home: Home) -> None:
+    file = log_file(home)
+    if file.exists() and file.stat().st_size > LOG_BYTES:
+        file.rename(file.with_suffix(".log.1"))
+    file.touch(mode=0o600)
+    give_to_server(file)

