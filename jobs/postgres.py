@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from jobs.errors import UnavailableError
+from jobs.errors import SetupError, UnavailableError
 from jobs.home import Home
 from jobs.postgres_cluster import data_folder, give_to_server, log_file, prepare, run_tool, write_settings
 
@@ -62,7 +63,7 @@ def stop(home: Home, started_by: str | None = None) -> bool:
         server = running(home)
         if server is None or (started_by and _record(home).get("started_by") != started_by):
             return False
-        run_tool("pg_ctl", "stop", "--pgdata", str(data_folder(home)), "--mode", "fast", "--wait", "--silent")
+        run_tool(home, "pg_ctl", "stop", "--pgdata", str(data_folder(home)), "--mode", "fast", "--wait", "--silent")
         _record_file(home).unlink(missing_ok=True)
     return True
 
@@ -74,12 +75,11 @@ def _start(home: Home, started_by: str) -> Server:
     _open_log(home)
     _note(home, started_by=started_by)
     while True:
-        old_port = _record_port(home)
         write_settings(home)
         read_from = log_file(home).stat().st_size
         try:
             run_tool(
-                "pg_ctl", "start", "--pgdata", str(data_folder(home)), "--log", str(log_file(home)),
+                home, "pg_ctl", "start", "--pgdata", str(data_folder(home)), "--log", str(log_file(home)),
                 "--wait", "--timeout", str(START_TIMEOUT_S), "--silent",
             )  # fmt: skip
             break
@@ -95,7 +95,7 @@ def _start(home: Home, started_by: str) -> Server:
     server = running(home)
     if server is None:
         raise UnavailableError(f"the embedded PostgreSQL started and left again; log: {log_file(home)}")
-    _follow_port(home, old_port, server.port)
+    _follow_port(home, server.port)
     _note(home, started_by=started_by, server=server)
     log.info("PostgreSQL runs on 127.0.0.1:%d (started in %.1f s)", server.port, time.monotonic() - begun)
     return server
@@ -107,7 +107,8 @@ def _start(home: Home, started_by: str) -> Server:
 def _is_ours(home: Home, pid: int) -> bool:
     """Whether the process is a server on this home's data: a server's working directory is its data directory."""
     try:
-        return Path(psutil.Process(pid).cwd()) == data_folder(home).resolve()
+        process = psutil.Process(pid)
+        return process.name() == "postgres" and Path(process.cwd()) == data_folder(home).resolve()
     except (psutil.Error, OSError):
         return False
 
@@ -154,6 +155,8 @@ def _pid_file(home: Home) -> list[str]:
         lines = (data_folder(home) / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return []
+    except PermissionError as error:
+        raise SetupError(f"the database under {home.postgres} belongs to another user: run as that user") from error
     return lines if lines and lines[0].strip().isdigit() else []
 
 
@@ -176,17 +179,16 @@ def _note(home: Home, started_by: str, server: Server | None = None) -> None:
     os.replace(staged, _record_file(home))
 
 
-def _record_port(home: Home) -> int | None:
-    file = home.postgres / "address.json"
-    return json.loads(file.read_text())["port"] if file.exists() else None
-
-
-def _follow_port(home: Home, old: int | None, new: int) -> None:
+def _follow_port(home: Home, port: int) -> None:
     """Mends the address that setup wrote for MLflow, if the server had to move to another port."""
     file = home.mlflow / "tracking_uri"
-    if old and old != new and file.exists():
-        file.write_text(file.read_text().replace(f"127.0.0.1:{old}/", f"127.0.0.1:{new}/"))
-        log.warning("port %d is taken by another program: PostgreSQL moved to %d", old, new)
+    if not file.exists():
+        return
+    old = file.read_text()
+    new = re.sub(r"@127\.0\.0\.1:\d+/", f"@127.0.0.1:{port}/", old)
+    if new != old:
+        file.write_text(new)
+        log.warning("another program holds PostgreSQL's old port: it moved to %d", port)
 
 
 def _open_log(home: Home) -> None:
@@ -194,4 +196,4 @@ def _open_log(home: Home) -> None:
     if file.exists() and file.stat().st_size > LOG_BYTES:
         file.rename(file.with_suffix(".log.1"))
     file.touch(mode=0o600)
-    give_to_server(file)
+    give_to_server(home, file)

@@ -83,12 +83,12 @@ def secret(home: Home, name: str) -> str:
     return file.read_text().strip()
 
 
-def run_tool(name: str, *arguments: str) -> None:
+def run_tool(home: Home, name: str, *arguments: str) -> None:
     """Runs a server tool as the server's account in a session of its own, out of reach of the terminal's Ctrl-C.
 
     Raises UnavailableError with what the tool wrote.
     """
-    account = server_account()
+    account = server_account(home)
     identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"}
     with tempfile.TemporaryFile() as output:  # not a pipe: the server would hold it open after pg_ctl has left
@@ -102,11 +102,13 @@ def run_tool(name: str, *arguments: str) -> None:
         raise UnavailableError(f"{name} of the embedded PostgreSQL failed ({done.returncode}): {text}")
 
 
-def server_account() -> pwd.struct_passwd | None:
+def server_account(home: Home) -> pwd.struct_passwd | None:
     """The account the server runs as if we are root, else None: our own."""
     if os.geteuid() != 0:
         return None
     try:
+        if data_folder(home).exists():  # whoever made the data owns it, and the server runs as the owner
+            return pwd.getpwuid(data_folder(home).stat().st_uid)
         return pwd.getpwnam(SERVER_ACCOUNT)
     except KeyError:
         return _create_account()
@@ -130,7 +132,7 @@ def _create_account() -> pwd.struct_passwd:
 def prepare(home: Home) -> None:
     """Makes the data directory if there is none. Call it under the server's lock."""
     home.postgres.mkdir(parents=True, exist_ok=True)
-    if server_account():
+    if server_account(home):
         _let_through(home.postgres)
         _let_through(tools())
     if not (data_folder(home) / "PG_VERSION").exists():
@@ -143,13 +145,13 @@ def _init_data(home: Home) -> None:
     for leftover in home.postgres.glob("data-new-*"):
         shutil.rmtree(leftover)
     staged = Path(tempfile.mkdtemp(prefix="data-new-", dir=home.postgres))
-    give_to_server(staged)
+    give_to_server(home, staged)
     password = home.postgres / "superuser-password"
-    _write(password, secret(home, "postgres_password"))
+    _write(home, password, secret(home, "postgres_password"))
     try:
         # Built-in locale: the same order and case rules on every machine.
         run_tool(
-            "initdb", "--pgdata", str(staged), "--username", "postgres", "--pwfile", str(password),
+            home, "initdb", "--pgdata", str(staged), "--username", "postgres", "--pwfile", str(password),
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale-provider", "builtin", "--locale", "C.UTF-8",
             "--no-instructions",
         )  # fmt: skip
@@ -170,7 +172,8 @@ def write_settings(home: Home) -> None:
     listed = '"' + str(folder).replace('"', '""') + '"'
     settings = SETTINGS | {"port": str(port), "unix_socket_directories": listed}
     quoted = {name: value.replace("\\", "\\\\").replace("'", "''") for name, value in settings.items()}
-    _write(data_folder(home) / "lifestage.conf", "".join(f"{name} = '{value}'\n" for name, value in quoted.items()))
+    text = "".join(f"{name} = '{value}'\n" for name, value in quoted.items())
+    _write(home, data_folder(home) / "lifestage.conf", text)
 
 
 def free_port(first: int) -> int:
@@ -190,33 +193,32 @@ def _socket_folder(home: Home, recorded: str | None) -> Path:
     folder = home.postgres / "socket"
     if len(os.fsencode(folder / ".s.PGSQL.65535")) > SOCKET_PATH_BYTES:
         folder = Path(recorded) if recorded else folder
-        if not (recorded and _is_private(folder)):
+        if not (recorded and _is_private(home, folder)):
             folder = Path(tempfile.mkdtemp(prefix="lifestage-"))
     folder.mkdir(exist_ok=True)
-    give_to_server(folder)
-    if server_account():
+    give_to_server(home, folder)
+    if server_account(home):
         folder.chmod(0o711)
     return folder
 
 
-def _is_private(folder: Path) -> bool:
+def _is_private(home: Home, folder: Path) -> bool:
     """Whether it is still the folder we made: temporary folders are swept, and others may take the name."""
-    account = server_account()
-    return folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == (
-        account.pw_uid if account else os.geteuid()
-    )  # fmt: skip
+    account = server_account(home)
+    owner = account.pw_uid if account else os.geteuid()
+    return folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == owner
 
 
-def give_to_server(path: Path) -> None:
+def give_to_server(home: Home, path: Path) -> None:
     """Makes the server's account the owner, where that is another account."""
-    if account := server_account():
+    if account := server_account(home):
         os.chown(path, account.pw_uid, account.pw_gid)
 
 
-def _write(file: Path, text: str) -> None:
+def _write(home: Home, file: Path, text: str) -> None:
     file.touch(mode=0o600)
     file.write_text(text)
-    give_to_server(file)
+    give_to_server(home, file)
 
 
 def _let_through(path: Path) -> None:

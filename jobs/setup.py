@@ -1,0 +1,154 @@
+"""Create a shop's home: the server, its databases and roles, the tables and views, the customer key. Safe to repeat.
+
+Other servers of one's own: LIFESTAGE_WAREHOUSE_URI (the warehouse) and MLFLOW_TRACKING_URI (runs and models).
+"""
+
+import argparse
+import logging
+import os
+
+import psycopg
+import yaml
+from psycopg import sql
+
+from expectations.tables import WAREHOUSE
+from jobs import keys
+from jobs.arguments import job_parser
+from jobs.errors import SetupError
+from jobs.home import REPOSITORY, Home
+from jobs.postgres_cluster import secret
+from jobs.warehouse import DATABASES, READER, WRITER, connect, is_external, mlflow_uri
+from jobs.warehouse_ddl import all_statements, database_statements, reader_statements, stored_name
+
+log = logging.getLogger(__name__)
+
+SETUP_LOCK = 0x4C534554
+"""Advisory lock that keeps two setups of one warehouse apart."""
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("setup", __doc__)
+    parser.add_argument("--source", metavar="S", help="a source of the shop, by its file jobs/sources/S.yaml")
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    home = Home.from_environment(args.home)
+    if args.source:
+        home.adopt(shop_of(args.source), args.source)
+    log.info("home %s, sources %s", home.path, ", ".join(home.sources))
+    for folder in (home.landing, home.lake, home.mlflow, home.airflow, home.logs, home.run, home.validations):
+        folder.mkdir(parents=True, exist_ok=True)
+    keys.ensure_key(home)
+    create_warehouse(home)
+    write_tracking_uri(home)
+    log.info("the warehouse is ready: `python -m jobs warehouse_uri` prints its address")
+
+
+def shop_of(source: str) -> str:
+    """The shop that a source belongs to, by its mapping; SetupError if there is no such mapping."""
+    file = REPOSITORY / "jobs" / "sources" / f"{source}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
+        raise SetupError(f"no source {source!r}: jobs/sources/{source}.yaml is missing; there are {known}")
+    shop = yaml.safe_load(file.read_text()).get("shop")
+    if not shop:
+        raise SetupError(f"jobs/sources/{source}.yaml names no shop: add a line `shop: NAME`")
+    return shop
+
+
+def create_warehouse(home: Home) -> None:
+    """Databases, roles, schemas, tables, views and grants; leaves what is there as it is."""
+    if is_external():
+        _prepare_external(home)
+    if not (is_external() and os.environ.get("MLFLOW_TRACKING_URI")):
+        _prepare_embedded(home)
+    with connect(home) as connection:
+        connection.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+        for statement in all_statements(READER):
+            connection.execute(statement)
+        refuse_other_columns(connection)
+
+
+def _prepare_embedded(home: Home) -> None:
+    """As the superuser of the home's own server."""
+    with connect(home, "postgres", "postgres", autocommit=True) as admin:
+        admin.execute("select pg_advisory_lock(%s)", [SETUP_LOCK])
+        for role in (*DATABASES.values(), READER):
+            _ensure_role(admin, role, secret(home, f"{role}_password"))
+        there = {name for (name,) in admin.execute("select datname from pg_database")}
+        for database, owner in DATABASES.items():
+            if database not in there:
+                admin.execute(f"create database {database} owner {owner}")
+            admin.execute(f"revoke all on database {database} from public")
+        admin.execute("revoke connect on database postgres, template1 from public")
+        for statement in reader_statements(READER):
+            admin.execute(statement)
+        if not is_external():
+            with connect(home, "postgres", "warehouse") as inside:
+                _run(inside, database_statements("warehouse", READER))
+
+
+def _prepare_external(home: Home) -> None:
+    """As the user that LIFESTAGE_WAREHOUSE_URI names: makes the two roles if it may, else says what to run."""
+    address = os.environ["LIFESTAGE_WAREHOUSE_URI"]
+    password = os.environ.get(f"LIFESTAGE_{READER.upper()}_PASSWORD") or secret(home, f"{READER}_password")
+    try:
+        with psycopg.connect(address, connect_timeout=10) as admin:
+            admin.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+            database = admin.info.dbname
+            there = {name for (name,) in admin.execute("select rolname from pg_roles")}
+            if WRITER not in there:
+                _ensure_role(admin, WRITER, secret(home, f"{WRITER}_password"))
+                admin.execute(
+                    sql.SQL("grant create on database {} to {}").format(*map(sql.Identifier, (database, WRITER)))
+                )
+            if READER not in there:
+                _ensure_role(admin, READER, password)
+                _run(admin, reader_statements(READER))
+            _run(admin, database_statements(sql.Identifier(database).as_string(admin), READER))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SetupError(
+            f"the user of LIFESTAGE_WAREHOUSE_URI may not prepare the warehouse ({error}): let an administrator create "
+            f"the roles {WRITER} and {READER} (login) and let {WRITER} own the database"
+        ) from error
+
+
+def _run(connection: psycopg.Connection, statements: list[str]) -> None:
+    for statement in statements:
+        connection.execute(statement)
+
+
+def _ensure_role(admin: psycopg.Connection, role: str, password: str) -> None:
+    if not admin.execute("select from pg_roles where rolname = %s", [role]).rowcount:
+        admin.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
+    # Sent hashed, so that no log of the server's can hold it.
+    hashed = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(hashed)))
+
+
+def refuse_other_columns(connection: psycopg.Connection) -> None:
+    """SetupError if a stored table differs from its contract: a changed contract needs a new version."""
+    query = (
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
+        "order by attnum"
+    )
+    for table in WAREHOUSE:
+        name = f"warehouse.{stored_name(table)}"
+        found = [column for (column,) in connection.execute(query, [name])]
+        if found != table.column_names:
+            raise SetupError(
+                f"{name} holds other columns than its contract: {', '.join(sorted({*found} ^ {*table.column_names}))}. "
+                f"Raise the contract's version (Table(version={table.version + 1})), so that it becomes a new table"
+            )
+
+
+def write_tracking_uri(home: Home) -> None:
+    """Where MLflow's clients find the home's tracking store: a password in it, so for the owner alone."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return
+    staged = home.mlflow / ".tracking_uri"
+    staged.unlink(missing_ok=True)
+    with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(mlflow_uri(home))
+    os.replace(staged, home.mlflow / "tracking_uri")

@@ -1,0 +1,103 @@
+"""Addresses of the warehouse and connections to it. Every one starts the embedded server if it is not running."""
+
+import logging
+import os
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from jobs.errors import SetupError, UnavailableError
+from jobs.home import Home
+from jobs.postgres import ensure_running
+from jobs.postgres_cluster import secret
+
+log = logging.getLogger(__name__)
+
+WRITER = "lifestage_writer"
+READER = "bi_reader"
+DATABASES = {"warehouse": WRITER, "airflow": "airflow", "mlflow": "mlflow"}
+"""Database of the embedded server → the role that owns it."""
+
+
+def uri(
+    home: Home, role: str = WRITER, database: str = "warehouse", driver: str | None = None, socket: bool = False
+) -> str:
+    """libpq URI with the password in it; with ``driver``, SQLAlchemy's form of it (psycopg, psycopg2).
+
+    ``socket``: through the Unix socket instead of loopback TCP. LIFESTAGE_WAREHOUSE_URI, if set, is the warehouse.
+    """
+    parts = _external(home, role) if is_external() and database == "warehouse" else None
+    if parts is None:
+        server = ensure_running(home)
+        host = str(server.socket_folder) if socket else server.host
+        password = secret(home, f"{role}_password")
+        parts = {"user": role, "password": password, "host": host, "port": str(server.port), "dbname": database}
+    return _joined(parts, driver)
+
+
+def is_external() -> bool:
+    """Whether the warehouse is a server of the user's own."""
+    return bool(os.environ.get("LIFESTAGE_WAREHOUSE_URI"))
+
+
+def airflow_uri(home: Home) -> str:
+    """Address of Airflow's metadata database, as SQLAlchemy takes it."""
+    return uri(home, "airflow", "airflow", "psycopg2")
+
+
+def mlflow_uri(home: Home) -> str:
+    """Address of MLflow's tracking store, as SQLAlchemy takes it."""
+    return uri(home, "mlflow", "mlflow", "psycopg")
+
+
+def connect(home: Home, role: str = WRITER, database: str = "warehouse", **options: object) -> psycopg.Connection:
+    """A psycopg connection; ``options`` are psycopg.connect's.
+
+    Raises SetupError where someone has to mend a role, a password or an address, UnavailableError where a later try
+    may succeed.
+    """
+    address = uri(home, role, database)
+    try:
+        return psycopg.connect(address, **{"application_name": "lifestage", "connect_timeout": 10} | options)
+    except psycopg.OperationalError as error:
+        raise _explained(error, role, database) from error
+
+
+def _explained(error: psycopg.OperationalError, role: str, database: str) -> SetupError | UnavailableError:
+    text = str(error).strip()
+    if "authentication failed" in text or "does not exist" in text or "permission denied" in text:
+        where = "LIFESTAGE_WAREHOUSE_URI" if is_external() else "the home's secrets"
+        return SetupError(
+            f"{role} may not connect to database {database}: {text}\n"
+            f"`python -m jobs setup` makes databases and roles; passwords come from {where}"
+        )
+    return UnavailableError(f"the warehouse does not answer: {text}")
+
+
+def _external(home: Home, role: str) -> dict[str, str]:
+    """LIFESTAGE_WAREHOUSE_URI for ``role``: the writer's as it stands, another role's with that role's password."""
+    try:
+        parts = conninfo_to_dict(os.environ["LIFESTAGE_WAREHOUSE_URI"])
+    except psycopg.ProgrammingError as error:
+        raise SetupError("LIFESTAGE_WAREHOUSE_URI is no libpq address (postgresql://user:password@host/db)") from error
+    if role == WRITER:
+        if parts.get("user") != WRITER:  # an administrator's address: what we make still has to belong to the writer
+            parts["options"] = f"{parts.get('options', '')} -crole={WRITER}".strip()
+        return parts
+    given = os.environ.get(f"LIFESTAGE_{role.upper()}_PASSWORD")
+    return parts | {"user": role, "password": given or secret(home, f"{role}_password")}
+
+
+def _joined(parts: dict[str, str], driver: str | None) -> str:
+    parts = {name: str(value) for name, value in parts.items()}
+    scheme = f"postgresql+{driver}" if driver else "postgresql"
+    login = ":".join(quote(parts.pop(name), safe="") for name in ("user", "password") if name in parts)
+    database = quote(parts.pop("dbname", ""), safe="")
+    host, port = parts.pop("host", ""), parts.pop("port", "")
+    if host.startswith("/") or "," in host:  # a socket folder, or several hosts, stand in the query
+        parts |= {"host": host} | ({"port": port} if port else {})
+        host = port = ""
+    address = f"[{host}]" if ":" in host else host
+    query = f"?{urlencode(parts, quote_via=quote)}" if parts else ""
+    return f"{scheme}://{login}{'@' if login else ''}{address}{':' if port else ''}{port}/{database}{query}"
