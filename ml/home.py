@@ -1,0 +1,54 @@
+"""Where a shop's home keeps what models read and write."""
+
+import json
+import os
+from datetime import date
+from pathlib import Path
+
+from expectations.contract import Table
+from expectations.errors import SetupError
+from ml.version import REPOSITORY
+
+HomePath = str | os.PathLike | None
+
+
+def home_folder(home: HomePath = None) -> Path:
+    """``home``, else LIFESTAGE_HOME, else ``.lifestage`` beside the code."""
+    return Path(home or os.environ.get("LIFESTAGE_HOME") or REPOSITORY / ".lifestage").expanduser().resolve()
+
+
+def partition_folder(table: Table, day: date, home: HomePath = None) -> Path:
+    """The lake's folder of the table's partition of ``day``; it need not exist."""
+    return home_folder(home) / "lake" / table.folder(day)
+
+
+def partition_days(table: Table, home: HomePath = None) -> list[date]:
+    """The days whose partitions exist, in order."""
+    prefix = f"{table.partition}="
+    folders = (home_folder(home) / "lake" / table.name).glob(f"{prefix}*")
+    return sorted(date.fromisoformat(folder.name.removeprefix(prefix)) for folder in folders)
+
+
+def shop_name(home: HomePath = None) -> str:
+    """The shop whose home this is; SetupError if the home was never set up."""
+    file = home_folder(home) / "shop.json"
+    if not file.exists():
+        raise SetupError(f"{file.parent} holds no shop yet: run `python -m jobs setup --source NAME` first")
+    return json.loads(file.read_text())["shop"]
+
+
+def tracking_uri(home: HomePath = None) -> str:
+    """MLflow's address: MLFLOW_TRACKING_URI, else what setup wrote into the home; SetupError if there is neither."""
+    file = home_folder(home) / "mlflow" / "tracking_uri"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or (file.read_text().strip() if file.exists() else "")
+    if not uri:
+        raise SetupError(
+            f"no MLflow address: neither MLFLOW_TRACKING_URI nor {file} says one. "
+            "Run `python -m jobs setup --source NAME` first"
+        )
+    return uri
+
+
+def artifact_root(home: HomePath = None) -> str:
+    """Where models and plots lie, as a URI: a home's path may hold spaces."""
+    return (home_folder(home) / "mlflow" / "artifacts").as_uri()
