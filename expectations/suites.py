@@ -1,7 +1,7 @@
 """Contract → Great Expectations suite. The one file of this room that imports Great Expectations.
 
-Row rules keep the names that quarantine uses (``amount_missing``, ``event_type_unknown``, ``quantity_below_0``), so that
-a rule reads the same wherever it is broken. Each expectation's ``meta`` holds that name, what is expected and why.
+Row rules keep the names that quarantine uses (``amount_missing``, ``event_type_unknown``, ``quantity_below_0``), so
+that a rule reads the same wherever it is broken. Each expectation's ``meta`` holds that name, what is expected and why.
 """
 
 import sys
@@ -73,7 +73,9 @@ def _table_rules(table: Table, days: tuple[date, date] | None) -> Iterator["Expe
     else:
         yield gxe.ExpectColumnValuesToBeUnique(column=key[0], **unique)
     if days:
-        expected = f"{table.partition} = {days[0]}" if days[0] == days[1] else f"{table.partition} in {days[0]}…{days[1]}"
+        expected = (
+            f"{table.partition} = {days[0]}" if days[0] == days[1] else f"{table.partition} in {days[0]}…{days[1]}"
+        )
         yield gxe.ExpectColumnValuesToBeBetween(
             column=table.partition, min_value=days[0], max_value=days[1],
             **_labels("partition_of_another_day", "fail", expected, "a partition holds the rows of its own day"),
@@ -111,7 +113,7 @@ def _column_rules(column: Column) -> Iterator["Expectation"]:
 def _bounds(column: Column, about: str) -> Iterator["Expectation"]:
     import great_expectations.expectations as gxe
 
-    between, name, unit = gxe.ExpectColumnValuesToBeBetween, column.name, f" {column.unit}" if column.unit else ""
+    between, name, unit = gxe.ExpectColumnValuesToBeBetween, column.name, _unit(column)
     if column.type == "double":
         # NaN sorts above every number in Spark and PostgreSQL, so that a plain minimum would let it pass.
         yield between(
@@ -124,6 +126,10 @@ def _bounds(column: Column, about: str) -> Iterator["Expectation"]:
     if column.maximum is not None:
         labels = _labels(f"{name}_above_{column.maximum:g}", "fail", f"at most {column.maximum:g}{unit}", about)
         yield between(column=name, max_value=column.maximum, **labels)
+
+
+def _unit(column: Column) -> str:
+    return "" if column.unit in ("", "probability", "share") else f" {column.unit}"
 
 
 def check_name(check: Check) -> str:
