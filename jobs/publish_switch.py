@@ -1,0 +1,134 @@
+"""The one transaction that makes a staged day visible."""
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import date
+
+import psycopg
+from psycopg import errors
+
+from expectations.contract import Table
+from expectations.segments import CUSTOMER_SEGMENTS, PUBLISH_LOG, SEGMENT_SUMMARY
+from jobs.errors import UnavailableError
+from jobs.publish_staging import DAY_CHECK
+from jobs.warehouse_ddl import POINTER, partition_name, quoted, stored_name
+
+log = logging.getLogger(__name__)
+
+SWITCH_LOCK = 0x4C535749
+"""Advisory lock that lets one publisher at a time switch a day."""
+
+LOCK_ATTEMPT = "2s"
+"""How long one attempt waits for readers to finish: new readers queue behind it meanwhile."""
+
+LOCK_LIMIT_S = 600
+"""How long to keep trying before giving up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What publish_log says of a publish, besides its number and its time."""
+
+    day: date
+    customers: int
+    content_digest: str
+    model_name: str
+    model_version: int
+    code_version: str
+    checks_passed: int
+    checks_warned: int
+
+
+def switch(connection: psycopg.Connection, snapshot: Snapshot, staged: dict[Table, str]) -> None:
+    """Puts the staged tables in the place of the day's partitions, with summary, pointer and log; all or nothing."""
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", [SWITCH_LOCK])
+        _replace_summary(connection, snapshot.day, staged[CUSTOMER_SEGMENTS])
+        # From here to the commit readers are shut out: nothing slow may follow.
+        _swap_patiently(connection, snapshot.day, staged)
+        _move_pointer(connection, snapshot.day)
+        _log_publish(connection, snapshot)
+
+
+def _swap_patiently(connection: psycopg.Connection, day: date, staged: dict[Table, str]) -> None:
+    parents = ", ".join(f"warehouse.{stored_name(table)}" for table in staged)
+    deadline = time.monotonic() + LOCK_LIMIT_S
+    while True:
+        try:
+            with connection.transaction():
+                connection.execute(f"set local lock_timeout = '{LOCK_ATTEMPT}'")
+                # Also for a new day: a query planned before it was attached must not run after the pointer has moved.
+                connection.execute(f"lock table only {parents} in access exclusive mode")
+                for table, name in staged.items():
+                    _swap(connection, table, name, day)
+            return
+        except errors.LockNotAvailable as error:
+            holders = _holders(connection, staged)
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"readers have held the marts for {LOCK_LIMIT_S} s ({holders}): end their transactions, then retry"
+                ) from error
+            log.info("waiting for readers of the marts to finish: %s", holders)
+            time.sleep(1)
+
+
+def _swap(connection: psycopg.Connection, table: Table, name: str, day: date) -> None:
+    parent, partition = f"warehouse.{stored_name(table)}", partition_name(table, day)
+    connection.execute(f"drop table if exists warehouse.{partition}")
+    connection.execute(f"alter table staging.{name} set schema warehouse")
+    connection.execute(f"alter table warehouse.{name} rename to {partition}")
+    connection.execute(
+        f"alter table {parent} attach partition warehouse.{partition} for values in ({quoted(str(day))})"
+    )
+    connection.execute(f"alter table warehouse.{partition} drop constraint {DAY_CHECK}")
+
+
+def _holders(connection: psycopg.Connection, staged: dict[Table, str]) -> str:
+    names = [f"warehouse.{stored_name(table)}" for table in staged]
+    found = connection.execute(
+        "select distinct a.pid, a.usename, a.application_name from pg_locks l join pg_stat_activity a using (pid) "
+        "where l.relation = any(%s::regclass[]) and l.granted and a.pid <> pg_backend_pid() order by a.pid",
+        [names],
+    ).fetchall()
+    return "; ".join(f"session {pid} of {user} {program}".strip() for pid, user, program in found) or "gone by now"
+
+
+def _replace_summary(connection: psycopg.Connection, day: date, name: str) -> None:
+    target = f"warehouse.{stored_name(SEGMENT_SUMMARY)}"
+    connection.execute(f"delete from {target} where snapshot_date = %s", [day])
+    # Summed as exact numbers: sums of doubles depend on the order in which the rows come.
+    connection.execute(
+        f"""
+        insert into {target} ({", ".join(SEGMENT_SUMMARY.column_names)})
+        select
+            snapshot_date, value_tier, lifecycle_stage, churn_band,
+            count(*),
+            count(*)::double precision / sum(count(*)) over ()::double precision,
+            sum(expected_spend_30d::numeric)::double precision,
+            sum(purchase_amount_365d::numeric)::double precision
+        from staging.{name}
+        group by snapshot_date, value_tier, lifecycle_stage, churn_band
+        order by snapshot_date, value_tier, lifecycle_stage, churn_band
+        """
+    )
+
+
+def _move_pointer(connection: psycopg.Connection, day: date) -> None:
+    connection.execute(
+        f"insert into {POINTER} as pointer (name, snapshot_date) values ('current', %s) on conflict (name) "
+        "do update set snapshot_date = greatest(pointer.snapshot_date, excluded.snapshot_date)",
+        [day],
+    )
+
+
+def _log_publish(connection: psycopg.Connection, snapshot: Snapshot) -> None:
+    connection.execute(
+        f"insert into warehouse.{stored_name(PUBLISH_LOG)} (snapshot_date, published_at, customers, content_digest, "
+        "model_name, model_version, code_version, checks_passed, checks_warned) "
+        "values (%s, clock_timestamp(), %s, %s, %s, %s, %s, %s, %s)",
+        [
+            snapshot.day, snapshot.customers, snapshot.content_digest, snapshot.model_name, snapshot.model_version,
+            snapshot.code_version, snapshot.checks_passed, snapshot.checks_warned,
+        ],
+    )  # fmt: skip
