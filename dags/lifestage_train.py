@@ -1,0 +1,32 @@
+"""Train, compare and register models as of one cutoff. Runs when started; promoting a model is a person's decision.
+
+**Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured: 30 days (the label window) before the
+business date. The business date is parameter `ds`, else the last day that was over when the run was started.
+
+Features as of the cutoff are rebuilt and pass their gate before anything is trained on them. Look at the runs in MLflow,
+then `python -m ml promote NAME/VERSION`; the first version ever becomes champion by itself.
+"""
+
+from datetime import timedelta
+
+from lifestage_airflow.dag import CUTOFF, day_param, lifestage_dag
+from lifestage_airflow.operators import JobOperator
+
+with lifestage_dag(
+    "lifestage_train",
+    __doc__,
+    tags=["training"],
+    params={
+        "cutoff": day_param("Last day that features may see, YYYY-MM-DD. Empty: 30 days before `ds`."),
+        "ds": day_param("Business date, YYYY-MM-DD. Empty: the last day that is over."),
+    },
+):
+    build_features = JobOperator(task_id="build_features", arguments=["jobs", "build_features", "--ds", CUTOFF])
+    validate_features = JobOperator(
+        task_id="validate_features", arguments=["jobs", "validate", "--table", "features", "--ds", CUTOFF]
+    )
+    train = JobOperator(
+        task_id="train", arguments=["ml", "train", "--cutoff", CUTOFF], execution_timeout=timedelta(hours=12)
+    )
+
+    build_features >> validate_features >> train

@@ -1,0 +1,92 @@
+"""Runs the daily DAG for given days through Airflow itself, with progress, and says what failed where."""
+
+import json
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+
+from jobs.airflow_env import AIRFLOW_BIN, environment, migrate
+from jobs.errors import DataError, LifestageError, SetupError
+from jobs.home import REPOSITORY, Home
+from jobs.processes import end_tree
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Failure:
+    """The last task that failed for good, or why nothing ran."""
+
+    task: str = ""
+    cause: str = ""
+    log: str = ""
+
+
+def run_days(home: Home, days: list[date], engine: str | None = None) -> None:
+    """lifestage_daily for each of ``days`` in order, on ``engine``. Stops at the first that fails.
+
+    LifestageError names day, task, cause and log file. The runs are kept in Airflow's metadata database, where the UI
+    that `make up` starts shows them with their logs.
+    """
+    migrate(home)
+    driver_log = home.logs / "airflow-run-days.log"
+    day, failure = "", _Failure()
+    with _driver(home, days, engine, driver_log) as (process, events):
+        for event in events:
+            day = event.get("day", day)
+            failure = _heard(event, day, failure)
+        code = process.wait()
+    if code:
+        raise _error(day, failure, code, str(driver_log))
+
+
+@contextmanager
+def _driver(home: Home, days: list[date], engine: str | None, log_file: os.PathLike) -> Iterator[tuple]:
+    """The process that holds Airflow, and its events as they come; ended with its jobs if the caller gives up."""
+    reading, writing = os.pipe()
+    variables = environment(home, engine) | {
+        "PYTHONPATH": str(REPOSITORY / "plugins"),
+        "AIRFLOW__LOGGING__JSON_LOGS": "True",
+    }
+    command = [AIRFLOW_BIN / "python", "-m", "lifestage_airflow.run_days", "--events", str(writing), *map(str, days)]
+    home.logs.mkdir(parents=True, exist_ok=True)
+    with open(log_file, "w") as output, os.fdopen(reading) as lines:
+        process = subprocess.Popen(
+            command, env=variables, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            pass_fds=[writing], start_new_session=True,
+        )  # fmt: skip
+        os.close(writing)
+        try:
+            yield process, map(json.loads, lines)
+        finally:
+            if process.poll() is None:
+                end_tree(process.pid)
+            process.wait()
+
+
+def _heard(event: dict, day: str, failure: _Failure) -> _Failure:
+    """Prints an event for the person who waits; returns the failure to report if the day fails."""
+    match event["event"]:
+        case "done":
+            log.info("%s  %-18s %5.1f s", day, event["task"], event["seconds"])
+        case "failed":
+            log.warning("%s  %-18s failed%s", day, event["task"], "" if event["final"] else "; it will be tried again")
+            return _Failure(event["task"], event["cause"], event["log"])
+        case "broken":
+            return _Failure("", event["cause"], "")
+    return failure
+
+
+def _error(day: str, failure: _Failure, code: int, driver_log: str) -> LifestageError:
+    if not failure.cause:
+        return LifestageError(
+            f"Airflow ended with exit {code} while running {day or 'the first day'}; log: {driver_log}"
+        )
+    if not failure.task:
+        return SetupError(f"dags/lifestage_daily.py cannot be used: {failure.cause}")
+    kind = DataError if "(exit 65)" in failure.cause else LifestageError
+    return kind(f"lifestage_daily of {day} stopped at {failure.task}: {failure.cause}\nlog: {failure.log}")

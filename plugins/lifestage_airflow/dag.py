@@ -1,0 +1,45 @@
+"""The one way DAGs are made here, so that owner, retries, time limits and templates are the same in all."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import jinja2
+from airflow.sdk import DAG, Param
+from airflow.sdk import timezone as utc
+
+from lifestage_airflow.days import business_date, matured_cutoff
+
+START = datetime(2010, 1, 1, tzinfo=utc.utc)
+"""Fixed: before the first day of any shop so far. Nothing catches up, so it only bounds backfills."""
+DS = "{{ business_date(params, dag_run) }}"
+CUTOFF = "{{ matured_cutoff(params, dag_run) }}"
+
+DEFAULTS = {
+    "owner": "lifestage",
+    "depends_on_past": False,
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 2,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=2),
+}
+
+
+def day_param(description: str) -> Param:
+    """A date that a person may name when starting a run by hand."""
+    return Param(None, type=["null", "string"], format="date", description_md=description)
+
+
+def lifestage_dag(dag_id: str, doc: str, *, tags: list[str], params: dict[str, Param], **changes: Any) -> DAG:
+    """A DAG with the project's rules. ``doc`` is the module's docstring, shown in the UI."""
+    settings = {
+        "schedule": None,
+        "start_date": START,
+        "catchup": False,
+        "max_active_runs": 1,
+        "is_paused_upon_creation": True,
+        "default_args": DEFAULTS,
+        "template_undefined": jinja2.StrictUndefined,
+        "user_defined_macros": {"business_date": business_date, "matured_cutoff": matured_cutoff},
+    }
+    return DAG(dag_id, doc_md=doc, tags=["lifestage", *tags], params=params, **{**settings, **changes})

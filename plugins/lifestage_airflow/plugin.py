@@ -1,0 +1,10 @@
+"""What Airflow has to know of Lifestage beyond its DAG files."""
+
+from airflow.plugins_manager import AirflowPlugin
+
+from lifestage_airflow.timetable import BusinessDayTimetable
+
+
+class LifestagePlugin(AirflowPlugin):
+    name = "lifestage"
+    timetables = [BusinessDayTimetable]  # noqa: RUF012 - Airflow's own way

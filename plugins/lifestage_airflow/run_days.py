@@ -1,0 +1,121 @@
+"""python -m lifestage_airflow.run_days --events FD DAY [DAY …]: lifestage_daily for days, in order, in one process.
+
+Airflow is imported once and runs each day by ``dag.test``: the same DAG, operators, templates and metadata as under a
+scheduler, at a tenth of a second a task. The runs stay in the metadata database with their intervals and their logs lie
+where the UI looks for them. Stops at the first day that fails. Events, one JSON object a line, go to file descriptor FD.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from datetime import datetime, timedelta
+from getpass import getuser
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+from airflow.configuration import conf
+from airflow.dag_processing.dagbag import DagBag
+from airflow.listeners import hookimpl
+from airflow.sdk import DAG
+from airflow.sdk import timezone as utc
+from airflow.sdk.listener import get_listener_manager
+from airflow.utils.session import create_session
+from airflow.utils.types import DagRunTriggeredByType
+
+DAG_ID = "lifestage_daily"
+log = structlog.get_logger("lifestage.run_days")
+
+
+class TaskWatch:
+    """Hears from Airflow when tasks begin and end: tells it as events, and sends each task's log to a file of its own.
+
+    With [logging] json_logs the process writes on standard output what Airflow's task log files hold, so while a task
+    runs standard output is that task's file.
+    """
+
+    def __init__(self, events: TextIO) -> None:
+        self._events = events
+        self._own_output = os.dup(sys.stdout.fileno())
+        self._began = time.monotonic()
+
+    def tell(self, event: str, **facts: object) -> None:
+        self._events.write(json.dumps({"event": event, **facts}) + "\n")
+        self._events.flush()
+
+    @hookimpl
+    def on_task_instance_running(self, previous_state, task_instance):  # noqa: ANN001, ANN201 - Airflow's signature
+        self._began = time.monotonic()
+        path = log_path(task_instance)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            self._switch_output(file.fileno())
+        self.tell("begun", task=task_instance.task_id)
+
+    @hookimpl
+    def on_task_instance_success(self, previous_state, task_instance):  # noqa: ANN001, ANN201
+        self._end("done", task_instance)
+
+    @hookimpl
+    def on_task_instance_failed(self, previous_state, task_instance, error):  # noqa: ANN001, ANN201
+        final = str(getattr(task_instance, "state", "")) == "failed"
+        self._end("failed", task_instance, cause=str(error), final=final, log=str(log_path(task_instance)))
+
+    def _end(self, event: str, task_instance: object, **facts: object) -> None:
+        self._switch_output(self._own_output)
+        self.tell(event, task=task_instance.task_id, seconds=round(time.monotonic() - self._began, 1), **facts)
+
+    def _switch_output(self, target: int) -> None:
+        sys.stdout.flush()
+        os.dup2(target, sys.stdout.fileno())
+
+
+def log_path(task_instance: object) -> Path:
+    """Where Airflow's UI looks for the log of a try ([logging] log_filename_template's default)."""
+    t = task_instance
+    parts = (f"dag_id={t.dag_id}", f"run_id={t.run_id}", f"task_id={t.task_id}", f"attempt={t.try_number}.log")
+    return Path(conf.get("logging", "base_log_folder"), *parts)
+
+
+def run_day(dag: DAG, day: datetime) -> str:
+    """Runs the DAG for the business day that begins at ``day``; returns the run's final state."""
+    began = utc.utcnow()
+    # Due when the day is over, as a scheduled run is: the UI then sorts runs by day.
+    run = dag.test(logical_date=day, run_after=day + timedelta(days=1))
+    with create_session() as session:
+        run = session.merge(run)
+        # dag.test takes the logical date for the start, which would make the run last for years.
+        run.start_date, run.triggered_by, run.triggering_user_name = began, DagRunTriggeredByType.CLI, getuser()
+        return str(run.state)
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lifestage_airflow.run_days", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--events", type=int, required=True, metavar="FD", help="file descriptor that takes the events")
+    parser.add_argument("days", nargs="+", type=datetime.fromisoformat, metavar="DAY")
+    return parser
+
+
+def main(args: argparse.Namespace) -> int:
+    with os.fdopen(args.events, "w") as events:
+        watch = TaskWatch(events)
+        bag = DagBag(dag_folder=str(Path(conf.get("core", "dags_folder"), f"{DAG_ID}.py")), bundle_name="dags-folder")
+        if DAG_ID not in bag.dags:
+            watch.tell("broken", cause="; ".join(map(str, bag.import_errors.values())) or f"no DAG {DAG_ID}")
+            return 78
+        get_listener_manager().add_listener(watch)
+        for day in args.days:
+            watch.tell("day", day=str(day.date()))
+            state = run_day(bag.dags[DAG_ID], day.replace(tzinfo=utc.utc))
+            watch.tell("day_done", day=str(day.date()), state=state)
+            if state != "success":
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(arg_parser().parse_args()))
