@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 import time
 
@@ -31,6 +32,8 @@ class _Clock(logging.Formatter):
     """Wall time and seconds since start before each line, so that a log says where the time went."""
 
     def format(self, record: logging.LogRecord) -> str:
+        if os.environ.get("LIFESTAGE_STAGE"):  # whoever called this command tells the time
+            return record.getMessage()
         head = f"{time.strftime('%H:%M:%S')} {record.relativeCreated / 1000:7.1f}s"
         level = "" if record.levelno == logging.INFO else f"{record.levelname} "
         return f"{head}  {level}{record.getMessage()}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY
 from expectations.events import EVENTS
-from jobs.arguments import add_days, add_engine, days_of, job_parser
+from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
 from jobs.engine import open_engine
 from jobs.home import Home
 from jobs.lake import LakeTable
@@ -24,6 +24,7 @@ def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("aggregate", __doc__)
     add_days(parser)
     add_engine(parser)
+    add_skip_unchanged(parser)
     return parser
 
 
@@ -59,6 +60,11 @@ def main(args: argparse.Namespace) -> None:
     home, days = Home.from_environment(args.home), days_of(args, arg_parser())
     events, target = LakeTable(home, EVENTS), LakeTable(home, CUSTOMER_DAY)
     events.require(days)
+    if args.skip_unchanged:
+        days = [day for day in days if target.written_at(day) <= events.written_at(day)]
+    if not days:
+        log.info("customer_day is up to date")
+        return
     with open_engine(args.engine) as spark:
         for part in slices(days, SLICE_DAYS):
             target.write(customer_days(events.read(spark, part)), part)

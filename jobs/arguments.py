@@ -33,6 +33,10 @@ def add_days(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="D", help="last date of the range")
 
 
+def add_skip_unchanged(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--skip-unchanged", action="store_true", help="leave days whose input is as it was last time")
+
+
 def days_of(args: argparse.Namespace, parser: argparse.ArgumentParser) -> list[date]:
     """The days asked for, in order; exits with usage where they make no sense."""
     if args.ds and not (args.first or args.last):

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURES, WINDOWS_DAYS
-from jobs.arguments import add_engine, job_parser
+from jobs.arguments import add_engine, add_skip_unchanged, job_parser
 from jobs.engine import open_engine
 from jobs.errors import DataError
 from jobs.home import Home
@@ -30,6 +30,7 @@ def arg_parser() -> argparse.ArgumentParser:
         "--ds", type=date.fromisoformat, nargs="+", required=True, metavar="D", help="snapshot dates, YYYY-MM-DD"
     )
     add_engine(parser)
+    add_skip_unchanged(parser)
     return parser
 
 
@@ -118,10 +119,20 @@ def known_days(table: LakeTable, snapshot: date) -> list[date]:
     return table.require(days[0] + timedelta(days=n) for n in range((snapshot - days[0]).days + 1))
 
 
+def is_fresh(source: LakeTable, target: LakeTable, snapshot: date, days: list[date]) -> bool:
+    """Whether the snapshot was built after every partition it is built from."""
+    return target.written_at(snapshot) > max(source.written_at(day) for day in days)
+
+
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
     source, target = LakeTable(home, CUSTOMER_DAY), LakeTable(home, FEATURES)
     plan = {snapshot: known_days(source, snapshot) for snapshot in sorted(set(args.ds))}
+    if args.skip_unchanged:
+        plan = {snapshot: days for snapshot, days in plan.items() if not is_fresh(source, target, snapshot, days)}
+    if not plan:
+        log.info("features are up to date")
+        return
     with open_engine(args.engine) as spark:
         for snapshot, days in plan.items():
             target.write(features_as_of(source.read(spark, days), snapshot), [snapshot])

@@ -39,6 +39,8 @@ def _configured(builder):
 
 
 def _sail() -> Iterator["SparkSession"]:
+    # The server inside the process reads its log level from here, and at its default tells of every start and stop.
+    os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
@@ -58,6 +60,7 @@ def _spark() -> Iterator["SparkSession"]:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("lifestage").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.ui.showConsoleProgress", "false").config("spark.log.level", "ERROR")
     # spark-submit sets the master; by hand it is this machine.
     if "SPARK_SUBMIT_OPTS" not in os.environ and "MASTER" not in os.environ:
         builder = builder.master(os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]"))
@@ -68,7 +71,6 @@ def _spark() -> Iterator["SparkSession"]:
             f"Apache Spark did not start: {error}. It needs Java 17 (`java -version`, JAVA_HOME); "
             "the default engine (sail) needs none"
         ) from error
-    session.sparkContext.setLogLevel("ERROR") if hasattr(session, "sparkContext") else None
     try:
         yield session
     finally:

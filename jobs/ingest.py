@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
-from jobs.arguments import add_days, days_of, job_parser
+from jobs.arguments import add_days, add_skip_unchanged, days_of, job_parser
 from jobs.errors import DataError
 from jobs.home import Home
 from jobs.keys import CustomerKeys
@@ -67,8 +67,8 @@ def ingest_days(home: Home, mappings: list[Mapping], days: list[date], skip_unch
     """Ingests each day of every source; returns what was wrong with files, in words."""
     keys, problems, totals = CustomerKeys.of(home), [], Counter()
     for day in days:
-        files = [item for mapping in mappings for item in _deliveries(home, mapping, day, problems)]
-        if skip_unchanged and _is_unchanged(home, day, files):
+        files = [item for mapping in mappings for item in deliveries(home, mapping, day, problems)]
+        if skip_unchanged and is_unchanged(home, day, files):
             totals["days unchanged"] += 1
             continue
         read = [result for item in files if (result := _read(item, keys, day, problems))]
@@ -95,7 +95,7 @@ class Delivery:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
-def _deliveries(home: Home, mapping: Mapping, day: date, problems: list[str]) -> list[Delivery]:
+def deliveries(home: Home, mapping: Mapping, day: date, problems: list[str]) -> list[Delivery]:
     """The day's files; a file that should be there and is not goes to ``problems``."""
     landing = home.landing_of(mapping.source)
     found = []
@@ -132,7 +132,7 @@ def read_delivery(item: Delivery, lines: Lines, keys: CustomerKeys, day: date) -
     parsed = parse_csv(lines, str(item.path), feed.delimiter, feed.source_columns, keep_all=feed.drop_duplicates)
     mapped = map_rows(parsed.rows, feed, mapping, keys, day)
     dropped = np.logical_or.reduce([np.zeros(len(parsed.line), bool), *mapped.dropped.values()])
-    broken = {**mapped.failed, **broken_rules(mapped.columns, EVENTS)}
+    broken = mapped.broken(broken_rules(mapped.columns, EVENTS))
     broken = {rule: mask & ~dropped for rule, mask in broken.items() if (mask & ~dropped).any()}
     refused = np.logical_or.reduce([np.zeros(len(parsed.line), bool), *broken.values()])
     mapped.columns |= {
@@ -205,7 +205,8 @@ def _report(
     return pa.Table.from_pylist([row], schema=arrow_schema(INGEST_REPORT))
 
 
-def _is_unchanged(home: Home, day: date, files: list[Delivery]) -> bool:
+def is_unchanged(home: Home, day: date, files: list[Delivery]) -> bool:
+    """Whether the lake holds the day as these files and mappings make it."""
     report = LakeTable(home, INGEST_REPORT)
     if not (report.has(day) and LakeTable(home, EVENTS).has(day)):
         return False

@@ -38,6 +38,10 @@ class LakeTable:
     def has(self, day: date) -> bool:
         return self.folder(day).is_dir()
 
+    def written_at(self, day: date) -> float:
+        """When the partition was put in place, in seconds since 1970; 0 if it is not there."""
+        return self.folder(day).stat().st_mtime if self.has(day) else 0.0
+
     def days(self) -> list[date]:
         """Partitions that exist, in order."""
         prefix = f"{self.table.partition}="
@@ -126,5 +130,6 @@ class LakeTable:
         old = self.root / f"_old-{uuid.uuid4().hex}"
         if target.exists():
             os.rename(target, old)
+        os.utime(staged)  # the partition's age is that of its last replacement
         os.rename(staged, target)
         shutil.rmtree(old, ignore_errors=True)

@@ -18,11 +18,25 @@ _LARGEST = 1e13  # what a decimal(18,4) can hold
 
 @dataclass
 class Mapped:
-    """Typed columns by name, and for each failed conversion or drop policy the rows it hit."""
+    """Typed columns by name; the rows that each failed conversion or drop policy hit; the rows it spoiled by column."""
 
     columns: dict[str, pa.Array]
     failed: dict[str, np.ndarray] = field(default_factory=dict)
+    spoiled: dict[str, np.ndarray] = field(default_factory=dict)
     dropped: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def fail(self, rule: str, mask: np.ndarray, *targets: str) -> None:
+        """Rows in ``mask`` broke ``rule``, so that ``targets`` are null there: converted away, not missing."""
+        self.failed[rule] = mask
+        for target in targets:
+            self.spoiled[target] = self.spoiled.get(target, False) | mask
+
+    def broken(self, rules: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The contract's broken ``rules`` and the failed conversions; what was spoiled does not count as missing too."""
+        for target, mask in self.spoiled.items():
+            if f"{target}_missing" in rules:
+                rules[f"{target}_missing"] = rules[f"{target}_missing"] & ~mask
+        return {rule: self.failed.get(rule, False) | rules.get(rule, False) for rule in self.failed | rules}
 
 
 def map_rows(rows: pa.Table, feed: Feed, mapping: Mapping, keys: CustomerKeys, arrival: date) -> Mapped:
@@ -80,7 +94,8 @@ def _map_types(out: Mapped, text: dict[str, pa.Array], rule: EventTypeRule, size
         else:
             event_type = pc.if_else(pa.array(hit), when.becomes, event_type)
     out.columns["event_type"] = event_type
-    out.failed["event_type_unknown"] = ~_bools(pc.is_valid(event_type))
+    written = _bools(pc.is_valid(_blank_to_null(text[rule.column]))) if rule.column else np.ones(size, bool)
+    out.fail("event_type_unknown", written & ~_bools(pc.is_valid(event_type)), "event_type")
 
 
 def _map_times(out: Mapped, text: dict[str, pa.Array], feed: Feed, timezone: str) -> None:
@@ -91,7 +106,8 @@ def _map_times(out: Mapped, text: dict[str, pa.Array], feed: Feed, timezone: str
     zoned = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="earliest")
     out.columns["event_time"] = zoned.cast(pa.timestamp("us", tz="UTC"))
     out.columns["event_date"] = local.cast(pa.date32(), safe=False) if len(local) else pa.array([], pa.date32())
-    out.failed["event_time_not_a_time"] = _bools(pc.is_valid(_blank_to_null(written))) & ~_bools(pc.is_valid(local))
+    unreadable = _bools(pc.is_valid(_blank_to_null(written))) & ~_bools(pc.is_valid(local))
+    out.fail("event_time_not_a_time", unreadable, "event_time", "event_date")
 
 
 def _map_texts(out: Mapped, text: dict[str, pa.Array], feed: Feed, mapping: Mapping, size: int) -> None:
@@ -104,7 +120,8 @@ def _map_texts(out: Mapped, text: dict[str, pa.Array], feed: Feed, mapping: Mapp
 def _map_numbers(out: Mapped, text: dict[str, pa.Array], feed: Feed, size: int) -> None:
     numbers = {}
     for name in ("quantity", "unit_price", "amount", "discount_amount"):
-        parts = [_number(out, c, text[c]) for c in feed.columns.get(name, ())]
+        target = "amount" if name == "unit_price" else name
+        parts = [_number(out, c, text[c], target) for c in feed.columns.get(name, ())]
         if parts:
             numbers[name] = parts[0]
             for part in parts[1:]:
@@ -119,10 +136,10 @@ def _map_numbers(out: Mapped, text: dict[str, pa.Array], feed: Feed, size: int) 
         out.columns[name] = _decimal(out, name, numbers.get(name), size)
 
 
-def _number(out: Mapped, column: str, text: pa.Array) -> pa.Array:
+def _number(out: Mapped, column: str, text: pa.Array, target: str) -> pa.Array:
     filled = _blank_to_null(text)
     is_number = pc.match_substring_regex(filled, _NUMBER)
-    out.failed[f"{column}_not_a_number"] = _bools(pc.invert(is_number))
+    out.fail(f"{column}_not_a_number", _bools(pc.invert(is_number)), target)
     return pc.if_else(is_number, filled, pa.scalar(None, pa.string())).cast(pa.float64())
 
 
@@ -131,7 +148,7 @@ def _decimal(out: Mapped, name: str, number: pa.Array | None, size: int) -> pa.A
     if number is None:
         return pa.nulls(size, kind)
     fits = pc.less(pc.abs(number), _LARGEST)
-    out.failed[f"{name}_too_large"] = _bools(pc.invert(fits))
+    out.fail(f"{name}_too_large", _bools(pc.invert(fits)), name)
     # + 0.0 turns -0.0 into 0.0
     return pc.add(pc.if_else(fits, number, pa.scalar(None, pa.float64())), 0.0).cast(kind, safe=False)
 

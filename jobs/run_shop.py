@@ -1,0 +1,135 @@
+"""The whole line for one shop: land, bootstrap history in bulk, train, the last open days through Airflow, summary.
+
+What is there and unchanged is reused, so that running it again is quick and leaves the marts as they were.
+"""
+
+import argparse
+import os
+import re
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+from jobs.arguments import add_engine, job_parser
+from expectations.behaviour import CUSTOMER_DAY, FEATURES
+from expectations.events import EVENTS
+from expectations.segments import CUSTOMER_SEGMENTS, SCORES
+from jobs.errors import DataError
+from jobs.home import Home
+from jobs.ingest import deliveries, is_unchanged
+from jobs.lake import LakeTable
+from jobs.mapping import Mapping, load_mapping
+from jobs.stages import Stages
+from jobs.warehouse import READER, connect
+
+SAMPLE = "complete_journey"
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("run_shop", __doc__)
+    parser.add_argument("--source", default=SAMPLE, help="name of a mapping in jobs/sources (default: the sample shop)")
+    parser.add_argument("--landing", type=Path, metavar="DIR", help="folder of the shop's daily files")
+    parser.add_argument("--days", type=int, default=3, help="last open days to run through Airflow (default: 3)")
+    add_engine(parser)
+    return parser
+
+
+def landed_days(landing: Path, mapping: Mapping) -> list[date]:
+    """Open days for which every required file is there, in order."""
+    days: set[date] | None = None
+    for feed in mapping.feeds:
+        if not feed.optional:
+            found = set(_days_of_feed(landing, feed.files))
+            days = found if days is None else days & found
+    return sorted(day for day in days or () if mapping.expected.is_open(day))
+
+
+def _days_of_feed(landing: Path, files: str) -> list[date]:
+    pattern = re.compile(re.escape(files).replace(r"\{ds\}", r"(\d{4}-\d\d-\d\d)"))
+    paths = (str(path.relative_to(landing)) for path in landing.glob(files.replace("{ds}", "*")))
+    return [date.fromisoformat(match[1]) for path in paths if (match := pattern.fullmatch(path))]
+
+
+def plan_days(days: list[date], daily: int) -> tuple[date, date, list[date]]:
+    """First and last day of the history to bootstrap, and the days to run one by one after it."""
+    if len(days) <= daily:
+        raise DataError(f"{len(days)} open day(s) have landed; at least {daily + 1} are needed")
+    runs = days[-daily:]
+    return (
+        days[0],
+        runs[0] - timedelta(days=1),
+        [runs[0] + timedelta(days=n) for n in range((runs[-1] - runs[0]).days + 1)],
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    from jobs.run_days import run_days
+    from ml.dataset import training_cutoffs
+
+    home, mapping = Home.from_environment(args.home), load_mapping(args.source)
+    engine = args.engine or os.environ.get("LIFESTAGE_ENGINE") or "sail"
+    stages = Stages(home, engine)
+    landing = ["--landing", str(args.landing.resolve())] if args.landing else []
+    stages.run("setup", "jobs", "setup", "--source", mapping.source, *landing)
+    with stages.background("databases", partial(initialise_databases, home)):
+        if mapping.source == SAMPLE and not args.landing:
+            stages.run("land", "jobs", "land_sample")
+        first, last, daily = plan_days(require_landed(home, mapping), args.days)
+        cutoff = last - timedelta(days=LABEL_WINDOW_DAYS)
+        bootstrap(stages, first, last, [*training_cutoffs(cutoff, first), cutoff])
+    stages.run("train", "ml", "train", "--cutoff", str(cutoff), "--reuse")
+    due = [day for day in daily if not is_published(home, mapping, day)]
+    for day in sorted(set(daily) - set(due)):
+        stages.say("daily", f"{day} is published and unchanged")
+    if due:
+        run_days(home, due, engine)
+    stages.run("summary", "jobs", "summary", results=True)
+    stages.say("done", f"in {stages.elapsed:.0f} s; largest process {stages.peak_mb:,.0f} MB")
+
+
+def initialise_databases(home: Home) -> None:
+    """Airflow's and MLflow's own tables: half a minute of start-up that ingestion can hide."""
+    from jobs.airflow_env import migrate
+    from ml.tracking import initialise
+
+    migrate(home)
+    initialise(home.path)
+
+
+def require_landed(home: Home, mapping: Mapping) -> list[date]:
+    """The days that have landed; DataError that says where files were looked for."""
+    landing = home.landing_of(mapping.source)
+    days = landed_days(landing, mapping)
+    if not days:
+        wanted = ", ".join(feed.files.format(ds="YYYY-MM-DD") for feed in mapping.feeds if not feed.optional)
+        raise DataError(
+            f"no day of {mapping.source} in {landing}: expected files {wanted}. Name the folder: LANDING=DIR"
+        )
+    return days
+
+
+def bootstrap(stages: Stages, first: date, last: date, cutoffs: list[date]) -> None:
+    """History in bulk: one call a job over the whole range; what is unchanged is left alone."""
+    span = ("--from", str(first), "--to", str(last))
+    engine = ("--engine", stages.engine)
+    stages.run("ingest", "jobs", "ingest", *span, "--skip-unchanged")
+    stages.run("validate events", "jobs", "validate", "--table", "events", *span, *engine, "--skip-unchanged")
+    stages.run("aggregate", "jobs", "aggregate", *span, *engine, "--skip-unchanged")
+    snapshots = map(str, sorted(set(cutoffs)))
+    stages.run("build features", "jobs", "build_features", "--ds", *snapshots, *engine, "--skip-unchanged")
+
+
+def is_published(home: Home, mapping: Mapping, day: date) -> bool:
+    """Whether the warehouse shows the day as today's files and the stages above it make it."""
+    steps = [LakeTable(home, table) for table in (EVENTS, CUSTOMER_DAY, FEATURES, SCORES, CUSTOMER_SEGMENTS)]
+    written = [step.written_at(day) for step in steps]
+    if 0.0 in written or written != sorted(written):
+        return False
+    if not is_unchanged(home, day, deliveries(home, mapping, day, [])):
+        return False
+    with connect(home, READER) as connection:
+        logged = connection.execute(
+            "select content_digest from marts.publish_log where snapshot_date = %s order by publish_id desc limit 1",
+            [day],
+        ).fetchone()
+    return logged is not None and logged[0] == content_digest(home, day)

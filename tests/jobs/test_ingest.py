@@ -1,0 +1,179 @@
+"""Landing files become events, quarantine and a report that adds up; bad input costs nothing but itself."""
+
+import gzip
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
+from jobs import ingest as ingest_job
+from jobs import mapping
+from jobs.errors import DataError
+from jobs.keys import CustomerKeys
+from jobs.lake import LakeTable
+from jobs.read_source import split_lines
+from tests.jobs.corner_shop import CORNER_SHOP, HEADER
+
+DAY = date(2024, 3, 4)  # a Monday
+SALE = "c1,2024-03-04 10:00:00,sale,o1,p1,2,10.50,0.50,0.25"
+
+
+def rows(home, table, *days):
+    return LakeTable(home, table).read_arrow(days or [DAY]).to_pylist()
+
+
+def test_a_row_is_typed_keyed_and_dated(home, land, ingest):
+    land(DAY, " c1 ,2024-03-04 00:30:00,sale,o1,p1,2,10.50,0.50,0.25")
+    assert ingest(DAY) == []
+    (event,) = rows(home, EVENTS)
+    # The id is trimmed, then keyed: the raw id stands nowhere.
+    assert event["customer_key"] == CustomerKeys.of(home).key("c1")
+    # Half past midnight in Berlin is still the day before in UTC; the business date is the shop's.
+    assert event["event_time"] == datetime(2024, 3, 3, 23, 30, tzinfo=UTC)
+    assert event["event_date"] == DAY
+    assert event["amount"] == Decimal("10.5000")
+    # Two discount columns add up.
+    assert event["discount_amount"] == Decimal("0.7500")
+    assert (event["currency"], event["source_line"]) == ("EUR", 2)
+
+
+def test_returns_turn_positive_and_other_negatives_are_refused(home, land, ingest):
+    land(DAY, "c1,2024-03-04,refund,o1,p1,-2,-10.50,0,0", "c1,2024-03-04,sale,o2,p1,-1,5,0,0")
+    ingest(DAY)
+    (event,) = rows(home, EVENTS)
+    assert (event["event_type"], event["quantity"], event["amount"]) == ("return", Decimal(2), Decimal("10.5"))
+    (refused,) = rows(home, QUARANTINE)
+    assert (refused["source_line"], refused["failed_rules"]) == (3, ["quantity_below_0"])
+
+
+@pytest.mark.parametrize(
+    ("line", "rules"),
+    [
+        ("c1,2024-03-04,sale,o1,p1,two,10,0,0", ["pieces_not_a_number"]),
+        ("c1,yesterday,sale,o1,p1,2,10,0,0", ["event_time_not_a_time"]),
+        ("c1,2024-03-04,theft,o1,p1,2,10,0,0", ["event_type_unknown"]),
+        # A purchase without an amount has no value; a view needs none.
+        ("c1,2024-03-04,sale,o1,p1,2,,0,0", ["amount_missing"]),
+        ("c1,2024-03-04,sale,o1,p1,2,1e20,0,0", ["amount_too_large"]),
+        # What is dated after its delivery would show the future to a snapshot.
+        ("c1,2024-03-05,sale,o1,p1,2,10,0,0", ["event_date_after_arrival"]),
+        ("c1,2024-03-04,sale,o1,p1,2,10,0", ["field_count"]),
+        ('c1,2024-03-04,sale,"o1,p1,2,10,0,0', ["open_quote"]),
+    ],
+)
+def test_a_bad_row_goes_to_quarantine_with_its_rules_and_place(home, land, ingest, line, rules):
+    path = land(DAY, SALE, line, SALE.replace("o1", "o3"))
+    assert ingest(DAY) == []
+    assert len(rows(home, EVENTS)) == 2
+    (refused,) = rows(home, QUARANTINE)
+    assert refused["failed_rules"] == rules
+    assert refused["source_line"] == 3
+    # The byte range points at the line's own text in the uncompressed file.
+    raw = gzip.decompress(path.read_bytes())
+    assert raw[refused["byte_start"] : refused["byte_end"]].decode() == line
+
+
+def test_text_that_is_not_utf8_costs_its_line_alone(home, land, ingest):
+    text = f"{HEADER}\n{SALE}\n".encode() + b"c\xff,2024-03-04,sale,o2,p1,1,1,0,0\n" + SALE.encode() + b"\n"
+    land(DAY, raw=text)
+    assert ingest(DAY) == []
+    assert len(rows(home, EVENTS)) == 2
+    assert rows(home, QUARANTINE)[0]["failed_rules"] == ["not_utf8"]
+
+
+def test_rows_without_a_customer_are_dropped_by_policy_and_counted(home, land, ingest):
+    land(DAY, SALE, SALE.replace("c1", ""))
+    ingest(DAY)
+    (report,) = rows(home, INGEST_REPORT)
+    assert (report["rows_read"], report["rows_kept"], report["rows_dropped"], report["reasons"]) == (
+        2,
+        1,
+        1,
+        "no_customer=1",
+    )
+
+
+def test_a_missing_open_day_is_told_and_a_closed_day_is_an_empty_one(home, ingest):
+    (problem,) = ingest(DAY)
+    assert "sales.csv.gz: missing" in problem
+    assert str(DAY) in problem
+    sunday = date(2024, 3, 3)
+    assert ingest(sunday) == []
+    assert rows(home, EVENTS, sunday) == []
+
+
+def test_a_missing_column_is_named_with_what_was_found(home, land, ingest):
+    land(DAY, "c1,2024-03-04,sale", header="customer,at,kind")
+    (problem,) = ingest(DAY)
+    assert "sales.csv.gz, line 1: missing columns order, product, pieces, paid, rebate, coupon" in problem
+    assert "the 1 rows below cannot be read" in problem
+
+
+@pytest.mark.parametrize("raw", [b"", gzip.compress(b""), b"\n \n"])
+def test_an_empty_file_is_told(home, land, ingest, raw):
+    land(DAY, raw=raw)
+    (problem,) = ingest(DAY)
+    assert "sales.csv.gz is empty" in problem
+
+
+def test_of_a_truncated_file_the_whole_lines_are_kept(home, land, ingest):
+    lines = [SALE.replace("o1", f"o{n}") for n in range(2000)]
+    whole = land(DAY, *lines).read_bytes()
+    land(DAY, raw=whole[: len(whole) // 2])
+    (problem,) = ingest(DAY)
+    (report,) = rows(home, INGEST_REPORT)
+    assert "truncated" in problem
+    assert f"{report['rows_kept']} were kept" in problem
+    assert report["is_truncated"]
+    assert 0 < report["rows_kept"] < 2000
+    assert report["rows_kept"] == len(rows(home, EVENTS))
+    # Delivered again whole, the day is what a clean first run gives.
+    land(DAY, raw=whole)
+    assert ingest(DAY) == []
+    assert len(rows(home, EVENTS)) == 2000
+
+
+def test_the_command_saves_what_it_can_before_it_fails(home, land, tmp_path, monkeypatch):
+    land(DAY, SALE)
+    (tmp_path / "corner_shop.yaml").write_text(CORNER_SHOP)
+    monkeypatch.setattr(mapping, "FOLDER", tmp_path)
+    args = ingest_job.arg_parser().parse_args(["--home", str(home.path), "--from", "2024-03-04", "--to", "2024-03-05"])
+    with pytest.raises(DataError, match=r"1 file\(s\).*\n.*2024-03-05.*missing"):
+        ingest_job.main(args)
+    assert len(rows(home, EVENTS)) == 1
+
+
+def test_the_same_file_makes_the_same_bytes_and_is_not_read_again(home, land, ingest):
+    land(DAY, SALE, "c2,2024-03-04,sale,o2,p1,1,3,0,0")
+    ingest(DAY)
+    file = next(LakeTable(home, EVENTS).folder(DAY).glob("*.parquet"))
+    first, written = file.read_bytes(), LakeTable(home, EVENTS).written_at(DAY)
+    ingest(DAY, skip_unchanged=True)
+    assert LakeTable(home, EVENTS).written_at(DAY) == written
+    ingest(DAY)
+    assert next(LakeTable(home, EVENTS).folder(DAY).glob("*.parquet")).read_bytes() == first
+
+
+_field = st.one_of(
+    st.sampled_from(
+        ["c1", "c2", "", "2024-03-04", "sale", "refund", "look", "o1", "1", "-1", "2.5", "1e3", '"', "\x0b", "ÿ"]
+    ),
+    st.text(st.characters(exclude_characters="\n\r", exclude_categories=("Cs",)), max_size=6),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(st.lists(_field, min_size=1, max_size=10).map(",".join), max_size=12))
+def test_whatever_is_delivered_every_line_is_accounted_for(home, land, ingest, lines):
+    """read = kept + quarantined + dropped, and each filled line is read exactly once."""
+    path = land(DAY, *lines)
+    assert ingest(DAY) == []
+    (report,) = rows(home, INGEST_REPORT)
+    filled = sum(1 for n in range(2, len(split_lines(path, "f").start) + 1) if lines[n - 2])
+    assert report["rows_read"] == filled
+    assert report["rows_read"] == report["rows_kept"] + report["rows_quarantined"] + report["rows_dropped"]
+    assert report["rows_kept"] == len(rows(home, EVENTS))
+    assert report["rows_quarantined"] == len(rows(home, QUARANTINE))
