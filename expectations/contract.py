@@ -65,7 +65,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One table: ``key`` is unique within a partition, ``partition`` names the columns its folders or partitions are by.
+    """One table: ``key`` is unique within a partition, ``partition`` names the column its folders or partitions are by.
 
     ``version`` is part of the stored name; readers use the unversioned view.
     """

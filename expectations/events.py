@@ -44,7 +44,8 @@ EVENTS = Table(
             description="Items bought or returned, as the shop counts them; never negative.",
         ),
         Column(
-            name="amount", type="decimal", nullable=True, required_for=("purchase", "return"), minimum=0, unit="currency",
+            name="amount", type="decimal", nullable=True, required_for=("purchase", "return"), minimum=0,
+            unit="currency",
             description="Money for the whole line after discounts: paid for a purchase, refunded for a return.",
         ),
         Column(
@@ -94,7 +95,8 @@ INGEST_REPORT = Table(
         SOURCE,
         SOURCE_FILE,
         Column(name="file_digest", type="string", description="SHA-256 of the file as delivered."),
-        Column(name="is_truncated", type="bool", description="The file ends before its end; its whole lines were kept."),
+        Column(name="is_truncated", type="bool",
+               description="The file ends before its end; its whole lines were kept."),
         Column(name="mapping_digest", type="string", description="SHA-256 of the source mapping that read it."),
         Column(name="rows_read", type="int64", minimum=0, unit="rows", description="Data lines in the file."),
         Column(name="rows_kept", type="int64", minimum=0, unit="rows", description="Rows written to events."),

@@ -4,9 +4,24 @@ from expectations.behaviour import FEATURES, SNAPSHOT_DATE
 from expectations.contract import Check, Column, Table
 from expectations.events import CUSTOMER_KEY
 
-VALUE_TIERS = ("high", "medium", "low")
-CHURN_BANDS = ("low", "medium", "high")
-# Stage → the management phase it calls for. Defined in words in docs/lifecycle.md, in code in jobs/lifecycle.py.
+# What each word means, said once: the dictionary prints it, jobs/lifecycle.py computes it, thresholds by the names that
+# segment_settings shows.
+VALUE_TIER_DESCRIPTIONS = {
+    "high": "expected_spend_30d of at least high_value_from, the high_value_quantile of the day's customers",
+    "medium": "below high, and expected_spend_30d of at least medium_value_from, the medium_value_quantile of the day's "
+    "customers",
+    "low": "below medium, or no spend expected at all",
+}
+VALUE_TIERS = tuple(VALUE_TIER_DESCRIPTIONS)
+
+CHURN_BAND_DESCRIPTIONS = {
+    "low": "churn_probability_30d below churn_medium_from: likely to buy within 30 days",
+    "medium": "churn_probability_30d from churn_medium_from up to churn_high_from: could go either way",
+    "high": "churn_probability_30d of at least churn_high_from: unlikely to buy within 30 days",
+}
+CHURN_BANDS = tuple(CHURN_BAND_DESCRIPTIONS)
+
+# Stage → the management phase it calls for. In the order of a customer's life.
 LIFECYCLE_PHASES = {
     "prospect": "acquisition",
     "new": "conversion",
@@ -17,6 +32,31 @@ LIFECYCLE_PHASES = {
     "churned": "win_back",
 }
 LIFECYCLE_STAGES = tuple(LIFECYCLE_PHASES)
+
+# Silent: no purchase for longer than the customer's own rhythm allows, which is silent_after_gaps of their mean gaps
+# between purchase days, at least silent_least_days; new_days for one who has bought on one day only.
+LIFECYCLE_DESCRIPTIONS = {
+    "prospect": "seen, never bought",
+    "new": "first purchase less than new_days ago",
+    "active": "has come back and is within their own rhythm",
+    "loyal": "frequent and valuable for a while, and within their own rhythm: tenure_days of at least "
+    "loyal_tenure_days, and within 365 days at least loyal_purchase_days_from days with a purchase and "
+    "loyal_amount_from paid",
+    "dormant": "silent beyond their own rhythm",
+    "reactivated": "bought again less than reactivated_days ago, after a silence longer than their rhythm of that time",
+    "churned": "silent beyond their own rhythm, and purchase_probability_30d below churned_below_probability",
+}
+# A customer has exactly one stage: the first of these that holds.
+LIFECYCLE_ORDER = ("prospect", "new", "churned", "dormant", "reactivated", "loyal", "active")
+
+PHASE_DESCRIPTIONS = {
+    "acquisition": "win the first purchase",
+    "conversion": "win the second purchase",
+    "retention": "keep the rhythm going",
+    "loyalty": "reward, and ask for more",
+    "activation": "wake up before they are gone",
+    "win_back": "bring back, or let go at no cost",
+}
 
 _PROBABILITY = {"type": "double", "minimum": 0, "maximum": 1, "unit": "probability"}
 _MODEL = (
@@ -48,7 +88,7 @@ SCORES = Table(
 
 CUSTOMER_SEGMENTS = Table(
     name="customer_segments",
-    description="Who each customer is on snapshot_date: value tier, lifecycle stage, churn band and the numbers behind.",
+    description="Each customer on snapshot_date: value tier, lifecycle stage, churn band and the numbers behind.",
     grain="one row per customer and snapshot date",
     key=("snapshot_date", "customer_key"),
     partition="snapshot_date",
@@ -69,7 +109,9 @@ CUSTOMER_SEGMENTS = Table(
             "first_purchase_date", "last_purchase_date", "purchase_amount_30d", "purchase_amount_365d")),
         *_MODEL,
     ),
-    checks=(Check(kind="row_count", severity="fail", minimum=1, why="an empty snapshot must never replace a full one"),),
+    checks=(
+        Check(kind="row_count", severity="fail", minimum=1, why="an empty snapshot must never replace a full one"),
+    ),
 )  # fmt: skip
 
 SEGMENT_SETTINGS = Table(
@@ -123,6 +165,7 @@ PUBLISH_LOG = Table(
         *_MODEL,
         Column(name="code_version", type="string", description="Version of the code that published."),
         Column(name="checks_passed", type="int32", minimum=0, description="Audit checks that held before the switch."),
-        Column(name="checks_warned", type="int32", minimum=0, description="Audit checks that only warn and did not hold."),
+        Column(name="checks_warned", type="int32", minimum=0,
+               description="Audit checks that only warn and did not hold."),
     ),
 )  # fmt: skip
