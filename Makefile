@@ -42,3 +42,30 @@ env: .venv/.current .venv-airflow/.current  ## both environments from their lock
 
 lock:  ## renew both locks from requirements*.in and requirements.txt
 	@PYTHON=$(PYTHON) .ci/lock
+
+run: env  ## the whole line for a shop, ending in a summary; SOURCE=… LANDING=… ENGINE=sail|spark
+	@$(jobs) run_shop --source "$(SOURCE)" --engine "$(ENGINE)" $(if $(LANDING),--landing "$(LANDING)")
+
+up: env  ## Airflow and the MLflow UI over the same home
+	@$(jobs) up
+
+down:  ## stop what `make up` started
+	@$(jobs) down
+
+test: env .venv/.test .venv-airflow/.test  ## fast tests of both environments
+	@.venv/bin/python -m pytest -m "not slow" tests/expectations tests/ml tests/jobs
+	@.venv-airflow/bin/python -m pytest -m "not slow" tests/dags
+
+test-faults: env .venv/.test .venv-airflow/.test  ## kills, scheduler-driven runs, engine parity
+	@.venv/bin/python -m pytest -m slow tests/expectations tests/ml tests/jobs tests/faults
+	@.venv-airflow/bin/python -m pytest -m slow tests/dags; status=$$?; [ $$status -eq 5 ] || exit $$status
+
+bench: env  ## measure; ONLY=name,… for some; writes bench.json in the home
+	@.venv/bin/python -m tests.benchmarks $(if $(ONLY),--only "$(ONLY)")
+
+lint: .venv/.test  ## ruff: rules and format
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+docs: .venv/.current  ## renew expectations/DICTIONARY.md
+	@.venv/bin/python -m expectations

@@ -1,4 +1,4 @@
-"""lake/events → lake/customer_day: a delivery's events added up by customer and day, so that windows never re-read them."""
+"""lake/events → lake/customer_day: a delivery's events added up by customer and day; windows never re-read them."""
 
 import argparse
 import logging

@@ -35,7 +35,7 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def features_as_of(customer_day: "DataFrame", snapshot: date) -> "DataFrame":
-    """Rows of the features contract from customer_day rows; whatever happened or arrived after ``snapshot`` is left out."""
+    """Rows of the features contract from customer_day rows; what happened or arrived after ``snapshot`` is left out."""
     from pyspark.sql import functions as F
 
     now = F.lit(snapshot.isoformat()).cast("date")
@@ -67,7 +67,7 @@ def _orders(inside: "Column") -> "Column":
 
 
 def _window(now: "Column", days: int) -> list["Column"]:
-    """Sums over the last ``days`` days; purchase_days follows from the set of days, which late rows cannot count twice."""
+    """Sums over the last ``days`` days. Not purchase_days: it counts a set, lest late rows count twice."""
     from pyspark.sql import functions as F
 
     inside = F.datediff(now, F.col("event_date")) < days

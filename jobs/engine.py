@@ -31,7 +31,7 @@ def open_engine(name: str | None = None) -> Iterator["SparkSession"]:
         raise SetupError(f"unknown engine {name!r}: use sail, spark or sc://host:port")
 
 
-def _configured(builder):
+def _configured(builder: "SparkSession.Builder") -> "SparkSession.Builder":
     # Dates and times mean the same on every machine; few partitions, since one day is small.
     return builder.config("spark.sql.session.timeZone", "UTC").config(
         "spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1))

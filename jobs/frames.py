@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def checked(rows: "DataFrame", table: Table) -> "DataFrame":
-    """``rows`` with exactly the contract's columns, in its order; DataError lists every missing column or other type."""
+    """``rows`` with exactly the contract's columns, in its order; DataError lists every column that is not."""
     found = dict(rows.dtypes)
     expected = {c.name: TYPES[c.type][0].lower() for c in table.columns}
     wrong = [

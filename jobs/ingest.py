@@ -1,7 +1,7 @@
 """Landing files → lake/events: columns mapped, types and row rules held, customers keyed; refused rows → quarantine.
 
-Every whole row that can be saved is saved, also where the day as a whole fails; the failure is told at the end, with all
-files that are wrong, and stops the line before anything is published.
+Every whole row that can be saved is saved, also where the day as a whole fails. The failure is told at the end, with
+all files that are wrong, and stops the line before anything is published.
 """
 
 import argparse
@@ -34,9 +34,7 @@ def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("ingest", __doc__)
     parser.add_argument("--source", help="name of a mapping in jobs/sources (default: every source of the home)")
     add_days(parser)
-    parser.add_argument(
-        "--skip-unchanged", action="store_true", help="leave days whose files and mapping are as before"
-    )
+    add_skip_unchanged(parser)
     return parser
 
 

@@ -4,9 +4,13 @@ import argparse
 import logging
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.arguments import job_parser
 from jobs.home import Home
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 SOURCE = "complete_journey"
@@ -34,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
     log.info("landed %d daily files", written)
 
 
-def read_table(name: str):
+def read_table(name: str) -> "pd.DataFrame":
     """A table of the package as a data frame; campaign_sends joins who was addressed to when the campaign began."""
     import pandas as pd
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """What decides a segment. Each field's meaning and unit stand in ``DESCRIPTIONS``, which BI reads beside the value."""
+    """What decides a segment. Meaning and unit of each field stand in ``DESCRIPTIONS``, which BI reads too."""
 
     high_value_quantile: float = 0.80
     medium_value_quantile: float = 0.50

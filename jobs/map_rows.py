@@ -32,7 +32,7 @@ class Mapped:
             self.spoiled[target] = self.spoiled.get(target, False) | mask
 
     def broken(self, rules: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The contract's broken ``rules`` and the failed conversions; what was spoiled does not count as missing too."""
+        """Broken ``rules`` of the contract and failed conversions; what was spoiled does not count as missing too."""
         for target, mask in self.spoiled.items():
             if f"{target}_missing" in rules:
                 rules[f"{target}_missing"] = rules[f"{target}_missing"] & ~mask

@@ -1,4 +1,4 @@
-"""Source mappings: one YAML file says how a source's files become events. Checked; a mistake is refused with its line."""
+"""Source mappings: one YAML file says how a source's files become events. A mistake is refused with its line."""
 
 import hashlib
 from dataclasses import MISSING, dataclass, field, fields
@@ -37,7 +37,7 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class When:
-    """A row whose ``column`` starts with ``prefix`` becomes event type ``becomes``, or is dropped by policy ``drop``."""
+    """A row whose ``column`` starts with ``prefix`` is of event type ``becomes``, or dropped by policy ``drop``."""
 
     column: str
     prefix: str
@@ -125,10 +125,17 @@ def parse_mapping(text: str, name: str) -> Mapping:
 
 
 class _LineLoader(yaml.SafeLoader):
-    """Keeps the line of every mapping under ``__line__``."""
+    """Keeps where every mapping and each of its keys stands, under ``__line__`` and ``__lines__``."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        return {**super().construct_mapping(node, deep=True), "__line__": node.start_mark.line + 1}
+        lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
+        made = super().construct_mapping(node, deep=True)
+        return {**made, "__line__": node.start_mark.line + 1, "__lines__": lines}
+
+
+def _plain(raw: dict) -> dict:
+    """``raw`` without where it stands."""
+    return {key: value for key, value in raw.items() if key not in ("__line__", "__lines__")}
 
 
 _LineLoader.add_constructor("tag:yaml.org,2002:map", lambda loader, node: loader.construct_mapping(node, deep=True))
@@ -142,11 +149,11 @@ def _keys(raw: Any, kind: type, where: SimpleNamespace, what: str, without: tupl
     """``raw`` without its line, if its keys are exactly fields of ``kind``."""
     if not isinstance(raw, dict):
         raise SetupError(f"{where.file}: {what} must be key: value pairs, found {raw!r}")
-    line, raw = raw["__line__"], {k: v for k, v in raw.items() if k != "__line__"}
+    line, lines, raw = raw["__line__"], raw.get("__lines__", {}), _plain(raw)
     known = {f.name: f for f in fields(kind) if f.name not in without}
     for key in raw:
         if key not in known:
-            _fail(where, line, f"{what} has no key {key!r}; known: {', '.join(known)}")
+            _fail(where, lines.get(key, line), f"{what} has no key {key!r}; known: {', '.join(known)}")
     for key, spec in known.items():
         if key not in raw and spec.default is MISSING and spec.default_factory is MISSING:
             _fail(where, line, f"{what} lacks {key!r}")
@@ -168,9 +175,10 @@ def _expected(raw: Any, where: SimpleNamespace) -> Expected:
 def _feed(raw: Any, where: SimpleNamespace) -> Feed:
     line = raw.get("__line__", 0) if isinstance(raw, dict) else 0
     raw = _keys(raw, Feed, where, "a feed")
-    columns = {k: v for k, v in raw["columns"].items() if k != "__line__"}
+    columns = _plain(raw["columns"])
     for target in columns:
         if target not in FILLABLE:
+            line = raw["columns"]["__lines__"][target]
             _fail(where, line, f"columns: no such target {target!r}; known: {', '.join(FILLABLE)}")
     for target in ("customer_id", "event_time"):
         if target not in columns:
@@ -184,8 +192,9 @@ def _feed(raw: Any, where: SimpleNamespace) -> Feed:
 def _event_type(raw: Any, where: SimpleNamespace, line: int) -> EventTypeRule:
     if isinstance(raw, str):
         raw = {"default": raw, "__line__": line}
+    line = raw.get("__line__", line) if isinstance(raw, dict) else line
     raw = _keys(raw, EventTypeRule, where, "event_type")
-    raw["values"] = {str(k): v for k, v in raw.get("values", {}).items() if k != "__line__"}
+    raw["values"] = {str(key): value for key, value in _plain(raw.get("values", {})).items()}
     raw["when"] = tuple(_when(item, where) for item in raw.get("when", ()))
     named = [raw.get("default", ""), *raw["values"].values(), *(w.becomes for w in raw["when"])]
     for event_type in named:

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-from jobs.arguments import add_engine, job_parser
 from expectations.behaviour import CUSTOMER_DAY, FEATURES
 from expectations.events import EVENTS
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
+from jobs.arguments import add_engine, job_parser
 from jobs.errors import DataError
 from jobs.home import Home
 from jobs.ingest import deliveries, is_unchanged
@@ -64,7 +64,7 @@ def plan_days(days: list[date], daily: int) -> tuple[date, date, list[date]]:
 
 def main(args: argparse.Namespace) -> None:
     from jobs.run_days import run_days
-    from ml.dataset import training_cutoffs
+    from ml.dataset import HORIZON_DAYS, training_cutoffs
 
     home, mapping = Home.from_environment(args.home), load_mapping(args.source)
     engine = args.engine or os.environ.get("LIFESTAGE_ENGINE") or "sail"
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> None:
         if mapping.source == SAMPLE and not args.landing:
             stages.run("land", "jobs", "land_sample")
         first, last, daily = plan_days(require_landed(home, mapping), args.days)
-        cutoff = last - timedelta(days=LABEL_WINDOW_DAYS)
+        cutoff = last - timedelta(days=HORIZON_DAYS)
         bootstrap(stages, first, last, [*training_cutoffs(cutoff, first), cutoff])
     stages.run("train", "ml", "train", "--cutoff", str(cutoff), "--reuse")
     due = [day for day in daily if not is_published(home, mapping, day)]
@@ -89,8 +89,9 @@ def main(args: argparse.Namespace) -> None:
 
 def initialise_databases(home: Home) -> None:
     """Airflow's and MLflow's own tables: half a minute of start-up that ingestion can hide."""
-    from jobs.airflow_env import migrate
     from ml.tracking import initialise
+
+    from jobs.airflow_env import migrate
 
     migrate(home)
     initialise(home.path)
@@ -120,7 +121,7 @@ def bootstrap(stages: Stages, first: date, last: date, cutoffs: list[date]) -> N
 
 
 def is_published(home: Home, mapping: Mapping, day: date) -> bool:
-    """Whether the warehouse shows the day as today's files and the stages above it make it."""
+    """Whether the warehouse shows the day as its files make it: each stage wrote after the one before it."""
     steps = [LakeTable(home, table) for table in (EVENTS, CUSTOMER_DAY, FEATURES, SCORES, CUSTOMER_SEGMENTS)]
     written = [step.written_at(day) for step in steps]
     if 0.0 in written or written != sorted(written):
@@ -128,8 +129,7 @@ def is_published(home: Home, mapping: Mapping, day: date) -> bool:
     if not is_unchanged(home, day, deliveries(home, mapping, day, [])):
         return False
     with connect(home, READER) as connection:
-        logged = connection.execute(
-            "select content_digest from marts.publish_log where snapshot_date = %s order by publish_id desc limit 1",
-            [day],
+        (published,) = connection.execute(
+            "select max(published_at) from marts.publish_log where snapshot_date = %s", [day]
         ).fetchone()
-    return logged is not None and logged[0] == content_digest(home, day)
+    return published is not None and published.timestamp() > written[-1]

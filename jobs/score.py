@@ -1,4 +1,4 @@
-"""lake/features + one registered model version → lake/scores: what every customer is expected to do in the next 30 days."""
+"""lake/features + a registered model version → lake/scores: what every customer will do in the next 30 days."""
 
 import argparse
 import logging
@@ -32,7 +32,6 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     import pyarrow as pa
-
     from ml.predict import load_predictor
 
     home, day = Home.from_environment(args.home), args.ds

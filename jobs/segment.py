@@ -1,4 +1,4 @@
-"""lake/scores + lake/features → lake/customer_segments: value tier, lifecycle stage, churn band, and their thresholds."""
+"""lake/scores + lake/features → lake/customer_segments: tier, stage, band; their thresholds → segment_settings."""
 
 import argparse
 import logging

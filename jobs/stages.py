@@ -1,6 +1,5 @@
 """Running stages as processes of their own, so that each gives its memory back, with progress a person can follow."""
 
-import logging
 import os
 import resource
 import subprocess

@@ -1,4 +1,4 @@
-"""What the marts say, for a person: rows, customers by tier and stage, moves between days, the model beside its baselines."""
+"""What the marts say, for a person: rows, customers by tier and stage, moves between days, the model's metrics."""
 
 import argparse
 import logging
