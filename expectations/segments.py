@@ -8,8 +8,8 @@ from expectations.events import CUSTOMER_KEY
 # segment_settings shows.
 VALUE_TIER_DESCRIPTIONS = {
     "high": "expected_spend_30d of at least high_value_from, the high_value_quantile of the day's customers",
-    "medium": "below high, and expected_spend_30d of at least medium_value_from, the medium_value_quantile of the day's "
-    "customers",
+    "medium": "below high, and expected_spend_30d of at least medium_value_from, the medium_value_quantile of the "
+    "day's customers",
     "low": "below medium, or no spend expected at all",
 }
 VALUE_TIERS = tuple(VALUE_TIER_DESCRIPTIONS)

@@ -137,11 +137,12 @@ def check_name(check: Check) -> str:
     return "_".join((*check.columns, check.kind, check.severity))
 
 
-def bounds_text(minimum: float | None, maximum: float | None) -> str:
+def bounds_text(check: Check) -> str:
     """In words: at least 1, at most 5, between 1 and 5."""
-    if minimum is not None and maximum is not None:
-        return f"between {minimum:,g} and {maximum:,g}"
-    return f"at least {minimum:,g}" if minimum is not None else f"at most {maximum:,g}"
+    low, high = check.minimum, check.maximum
+    if low is not None and high is not None:
+        return f"between {low:,g} and {high:,g}"
+    return f"at least {low:,g}" if low is not None else f"at most {high:,g}"
 
 
 def _check(check: Check) -> "Expectation":
@@ -151,10 +152,10 @@ def _check(check: Check) -> "Expectation":
     name, severity = check_name(check), check.severity
     match check.kind:
         case "row_count":
-            expected = f"{bounds_text(check.minimum, check.maximum)} rows"
+            expected = f"row count {bounds_text(check)}"
             return gxe.ExpectTableRowCountToBeBetween(**bounds, **_labels(name, severity, expected, check.why))
         case "value_range":
-            expected = bounds_text(check.minimum, check.maximum)
+            expected = bounds_text(check)
             return gxe.ExpectColumnValuesToBeBetween(
                 column=check.columns[0], **bounds, **_labels(name, severity, expected, check.why)
             )

@@ -44,15 +44,21 @@ class Batch:
     definition: "gx.core.batch_definition.BatchDefinition"
     parameters: dict
 
-    def run(self, names: Collection[str]) -> dict[str, "ExpectationValidationResult"]:
-        """Check name → result. Verdicts first, in one pass over the rows; then counts of the failed checks alone.
+    @property
+    def names(self) -> set[str]:
+        """Every check of the suite."""
+        return {e.meta["name"] for e in build_suite(self.table, days=self.days).expectations}
 
-        The default result format re-reads the rows for each check, even for one that passes.
+    def run(self, names: Collection[str]) -> list["ExpectationValidationResult"]:
+        """Results of the checks of ``names``, in the contract's order.
+
+        Verdicts first, in one pass over the rows; then counts, of the failed checks alone: the default result format
+        re-reads the rows for each check, even for one that passes.
         UnavailableError if a check could not be computed.
         """
         verdicts = self._checkpoint(names, "BOOLEAN_ONLY")
         failed = {name for name, result in verdicts.items() if not result.success}
-        return verdicts | (self._checkpoint(failed, COUNTS_ONLY) if failed else {})
+        return list((verdicts | (self._checkpoint(failed, COUNTS_ONLY) if failed else {})).values())
 
     def _checkpoint(self, names: Collection[str], result_format: str | dict) -> dict:
         import great_expectations as gx
@@ -71,7 +77,8 @@ class Batch:
         (run,) = checkpoint.run(batch_parameters=self.parameters).run_results.values()
         for result in run.results:
             _raise_if_broken(self.table, result)
-        return {result.expectation_config.meta["name"]: result for result in run.results}
+        found = {result.expectation_config.meta["name"]: result for result in run.results}
+        return {e.meta["name"]: found[e.meta["name"]] for e in suite.expectations}
 
 
 def _raise_if_broken(table: Table, result: "ExpectationValidationResult") -> None:
@@ -116,11 +123,14 @@ def relation_shape(uri: str, schema: str, relation: str) -> tuple[dict[str, str]
     columns = """select attname, format_type(atttypid, atttypmod) from pg_attribute
                  where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum"""
     name = sql.Identifier(schema, relation)
-    with psycopg.connect(_with_driver(uri, "postgresql")) as connection:
-        found = dict(connection.execute(columns, [name.as_string(connection)]).fetchall())
-        if not found:
-            raise SetupError(f"the warehouse has no relation {schema}.{relation}: run `python -m jobs setup` first")
-        (rows,) = connection.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
+    try:
+        with psycopg.connect(_with_driver(uri, "postgresql")) as connection:
+            found = dict(connection.execute(columns, [name.as_string(connection)]).fetchall())
+            if not found:
+                raise SetupError(f"the warehouse has no relation {schema}.{relation}: run `python -m jobs setup` first")
+            (rows,) = connection.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
+    except psycopg.OperationalError as error:
+        raise UnavailableError(f"the warehouse does not answer: {error}") from error
     return found, rows
 
 

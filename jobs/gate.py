@@ -9,14 +9,19 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from expectations.contract import TYPES, Severity, Table
+from expectations.contract import TYPES, Check, Severity, Table
 from jobs.errors import DataError
 from jobs.home import Home
 
 if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
     from pyspark.sql import DataFrame
+
+    from jobs.checkpoint import Batch
+
+HELD = "as expected"
 
 
 @dataclass(frozen=True)
@@ -34,14 +39,14 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Every check of ``table`` on the rows of ``day`` (to ``last``, where a range was gated at once)."""
+    """Every check of ``table`` on the ``rows`` of ``day`` … ``last``: one day, unless a range was gated at once."""
 
     table: str
     day: date
-    outcomes: tuple[CheckOutcome, ...]
+    last: date
     rows: int
+    outcomes: tuple[CheckOutcome, ...]
     path: Path
-    last: date | None = None
 
     @property
     def failed(self) -> tuple[CheckOutcome, ...]:
@@ -58,10 +63,10 @@ class GateResult:
 
     @property
     def days(self) -> str:
-        return f"{self.day}" if self.last in (None, self.day) else f"{self.day}…{self.last}"
+        return f"{self.day}" if self.last == self.day else f"{self.day}…{self.last}"
 
     def summary(self) -> str:
-        """One line for a person."""
+        """One line for people."""
         held = len(self.outcomes) - len(self.failed) - len(self.warned)
         return (
             f"{self.table} {self.days}: {'passed' if self.passed else 'FAILED'}, {self.rows:,} rows, "
@@ -82,9 +87,7 @@ class GateResult:
         )
 
 
-def gate_frame(
-    home: Home, table: Table, frame: "DataFrame", day: date, *, last: date | None = None, keep: bool = True
-) -> GateResult:
+def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last: date | None = None) -> GateResult:
     """Gates an engine's data frame that holds the partition of ``day``, or all of ``day`` … ``last``.
 
     Over a range the row counts are checked day by day and everything else over all rows at once.
@@ -92,14 +95,13 @@ def gate_frame(
     """
     from jobs.checkpoint import frame_batch
 
+    last = last or day
     wrong = _wrong_types(table, {name: found.lower() for name, found in frame.dtypes}, dialect=0)
-    path = home.validations / table.name / (f"{day}.json" if last in (None, day) else f"{day}_{last}.json")
-    if last in (None, day):
-        result = _gate(table, frame_batch(table, frame, (day, day)), wrong, rows=frame.count(), path=path)
-    else:
-        counts = _rows_by_day(table, frame, day, last) if not wrong else {}
-        result = _gate(table, frame_batch(table, frame, (day, last)), wrong, sum(counts.values()), path, counts)
-    return _kept(result) if keep else result
+    by_day = _rows_by_day(table, frame, day, last) if last > day and not wrong else None
+    path = home.validations / table.name / (f"{day}_{last}.json" if last > day else f"{day}.json")
+    outcomes = _outcomes(frame_batch(table, frame, (day, last)), wrong, by_day)
+    rows = frame.count() if by_day is None else sum(by_day.values())
+    return _kept(GateResult(table.name, day, last, rows, outcomes, path))
 
 
 def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day: date) -> GateResult:
@@ -110,34 +112,29 @@ def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day
     from jobs.checkpoint import relation_batch, relation_shape
 
     found, rows = relation_shape(uri, schema, relation)
-    wrong = _wrong_types(table, found, dialect=1)
     path = home.validations / table.name / f"{day}-warehouse.json"
     with relation_batch(table, uri, schema, relation, day) as batch:
-        return _kept(_gate(table, batch, wrong, rows, path))
+        outcomes = _outcomes(batch, _wrong_types(table, found, dialect=1))
+    return _kept(GateResult(table.name, day, day, rows, outcomes, path))
 
 
-def _gate(
-    table: Table,
-    batch: Any,
-    wrong: list[str],
-    rows: int,
-    path: Path,
-    rows_by_day: dict[date, int] | None = None,
-) -> GateResult:
-    from expectations.suites import build_suite, check_name
+def _outcomes(batch: "Batch", wrong: list[str], by_day: dict[date, int] | None = None) -> tuple[CheckOutcome, ...]:
+    """``wrong``: columns of another type; ``by_day``: rows of each day, where several are gated at once."""
+    from expectations.suites import bounds_text, check_name
 
-    counted = [check for check in table.checks if check.kind == "row_count"] if rows_by_day else []
-    days = batch.days
-    suite = build_suite(table, days=days)
-    # With a column missing or of another type the other checks cannot even be asked.
-    names = {"columns"} if wrong else {e.meta["name"] for e in suite.expectations} - {check_name(c) for c in counted}
-    results = batch.run(names)
-    outcomes = [_types_outcome(wrong)] + [
-        _outcome(results[e.meta["name"]]) for e in suite.expectations if e.meta["name"] in names
-    ]
-    outcomes += [_daily_outcome(check, check_name(check), rows_by_day) for check in counted]
-    last = days[1] if days[1] != days[0] else None
-    return GateResult(table.name, days[0], tuple(outcomes), rows, path, last)
+    types = CheckOutcome(
+        "types", "fail", not wrong, "; ".join(wrong) or HELD, "the types of the contract", "jobs compute with them"
+    )
+    if wrong:  # with a column missing or of another type the other checks cannot even be asked
+        return (types, *map(_outcome, batch.run({"columns"})))
+    daily = [check for check in batch.table.checks if check.kind == "row_count"] if by_day else []
+    found = map(_outcome, batch.run(batch.names - {check_name(check) for check in daily}))
+    counts = (
+        CheckOutcome(check_name(c), c.severity, not out, out or HELD, f"row count a day {bounds_text(c)}", c.why)
+        for c in daily
+        for out in (_days_outside(c, by_day),)
+    )
+    return (types, *found, *counts)
 
 
 def _wrong_types(table: Table, found: dict[str, str], dialect: int) -> list[str]:
@@ -151,42 +148,26 @@ def _wrong_types(table: Table, found: dict[str, str], dialect: int) -> list[str]
     ]
 
 
-def _types_outcome(wrong: list[str]) -> CheckOutcome:
-    return CheckOutcome(
-        "types",
-        "fail",
-        not wrong,
-        "; ".join(wrong) or "as expected",
-        "the types of the contract",
-        "jobs compute with them",
-    )
-
-
 def _rows_by_day(table: Table, frame: "DataFrame", first: date, last: date) -> dict[date, int]:
     counted = {row[0]: row[1] for row in frame.groupBy(table.partition).count().collect()}
-    return {day: counted.get(day, 0) for n in range((last - first).days + 1) for day in (first + timedelta(days=n),)}
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    return {day: counted.get(day, 0) for day in days}
 
 
-def _daily_outcome(check: Any, name: str, rows_by_day: dict[date, int]) -> CheckOutcome:
-    from expectations.suites import bounds_text
-
-    low, high = check.minimum or 0, check.maximum if check.maximum is not None else float("inf")
-    out = [f"{day} ({rows:,} rows)" for day, rows in rows_by_day.items() if not low <= rows <= high]
+def _days_outside(check: Check, by_day: dict[date, int]) -> str:
+    """The days whose row count the check refuses, in words; empty if there are none."""
+    low, high = check.minimum or 0, float("inf") if check.maximum is None else check.maximum
+    out = [f"{day} ({rows:,} rows)" for day, rows in by_day.items() if not low <= rows <= high]
     shown = ", ".join(out[:5]) + (f" and {len(out) - 5} more" if len(out) > 5 else "")
-    observed = f"{len(out)} of {len(rows_by_day)} days outside: {shown}" if out else "as expected"
-    expected = f"{bounds_text(check.minimum, check.maximum)} rows a day"
-    return CheckOutcome(name, check.severity, not out, observed, expected, check.why)
+    return f"{len(out)} of {len(by_day)} days outside: {shown}" if out else ""
 
 
-def _outcome(result: Any) -> CheckOutcome:
-    meta = result.expectation_config.meta
-    severity = "fail" if result.expectation_config.severity == "critical" else "warn"
-    count = None if result.success else result.result.get("unexpected_count")
-    observed = (
-        "as expected"
-        if result.success
-        else _observed(result.result, result.expectation_config.kwargs.get("column_list"))
-    )
+def _outcome(result: "ExpectationValidationResult") -> CheckOutcome:
+    config, found = result.expectation_config, result.result
+    severity = "fail" if config.severity == "critical" else "warn"
+    observed = HELD if result.success else _observed(found, config.kwargs.get("column_list"))
+    count = None if result.success else found.get("unexpected_count")
+    meta = config.meta
     return CheckOutcome(meta["name"], severity, bool(result.success), observed, meta["expected"], meta["why"], count)
 
 
@@ -206,7 +187,7 @@ def _observed(found: dict, expected: list[str] | None) -> str:
 
 def _kept(result: GateResult) -> GateResult:
     """Writes the result in one rename; a reader never finds half of it."""
-    kept = asdict(result) | {"passed": result.passed, "last": result.last or result.day}
+    kept = asdict(result) | {"passed": result.passed}
     del kept["path"]
     text = json.dumps(kept, indent=1, ensure_ascii=False, default=str) + "\n"
     result.path.parent.mkdir(parents=True, exist_ok=True)
