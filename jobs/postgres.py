@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 120
 """How long a start may take; recovery after a crash reads the log of the last minutes."""
+
+STOP_TIMEOUT_S = 60
+"""How long a stop may take: it writes out what the caches hold."""
 
 LOG_BYTES = 5_000_000
 """A server log above this size is set aside at the next start."""
@@ -63,7 +67,12 @@ def stop(home: Home, started_by: str | None = None) -> bool:
         server = running(home)
         if server is None or (started_by and _record(home).get("started_by") != started_by):
             return False
-        run_tool(home, "pg_ctl", "stop", "--pgdata", str(data_folder(home)), "--mode", "fast", "--wait", "--silent")
+        os.kill(server.pid, signal.SIGINT)  # a fast shutdown: open transactions are rolled back
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while _is_ours(home, server.pid):
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"the embedded PostgreSQL does not stop; log: {log_file(home)}")
+            time.sleep(0.02)
         _record_file(home).unlink(missing_ok=True)
     return True
 
@@ -79,7 +88,8 @@ def _start(home: Home, started_by: str) -> Server:
         read_from = log_file(home).stat().st_size
         try:
             run_tool(
-                home, "pg_ctl", "start", "--pgdata", str(data_folder(home)), "--log", str(log_file(home)),
+                # Relative to the working directory: pg_ctl hands its paths to a shell, where a quote would end them.
+                home, "pg_ctl", "start", "--pgdata", data_folder(home).name, "--log", log_file(home).name,
                 "--wait", "--timeout", str(START_TIMEOUT_S), "--silent",
             )  # fmt: skip
             break

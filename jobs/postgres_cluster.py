@@ -94,7 +94,7 @@ def run_tool(home: Home, name: str, *arguments: str) -> None:
     with tempfile.TemporaryFile() as output:  # not a pipe: the server would hold it open after pg_ctl has left
         done = subprocess.run(
             [str(tools() / name), *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            cwd="/", env=environment, umask=0o077, start_new_session=True, check=False, **identity,
+            cwd=home.postgres, env=environment, umask=0o077, start_new_session=True, check=False, **identity,
         )  # fmt: skip
         output.seek(0)
         text = output.read().decode(errors="replace").strip()
@@ -191,7 +191,8 @@ def free_port(first: int) -> int:
 
 def _socket_folder(home: Home, recorded: str | None) -> Path:
     folder = home.postgres / "socket"
-    if len(os.fsencode(folder / ".s.PGSQL.65535")) > SOCKET_PATH_BYTES:
+    # Clients read a comma as the end of a host name.
+    if len(os.fsencode(folder / ".s.PGSQL.65535")) > SOCKET_PATH_BYTES or "," in str(folder):
         folder = Path(recorded) if recorded else folder
         if not (recorded and _is_private(home, folder)):
             folder = Path(tempfile.mkdtemp(prefix="lifestage-"))

@@ -6,18 +6,21 @@ Other servers of one's own: LIFESTAGE_WAREHOUSE_URI (the warehouse) and MLFLOW_T
 import argparse
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
-import yaml
 from psycopg import sql
 
 from expectations.tables import WAREHOUSE
 from jobs import keys
 from jobs.arguments import job_parser
-from jobs.errors import SetupError
-from jobs.home import REPOSITORY, Home
+from jobs.errors import SetupError, UnavailableError
+from jobs.home import Home
+from jobs.mapping import load_mapping
 from jobs.postgres_cluster import secret
-from jobs.warehouse import DATABASES, READER, WRITER, connect, is_external, mlflow_uri
+from jobs.warehouse import DATABASES, READER, WRITER, connect, connect_to, is_external, mlflow_uri
 from jobs.warehouse_ddl import all_statements, database_statements, reader_statements, stored_name
 
 log = logging.getLogger(__name__)
@@ -29,13 +32,14 @@ SETUP_LOCK = 0x4C534554
 def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("setup", __doc__)
     parser.add_argument("--source", metavar="S", help="a source of the shop, by its file jobs/sources/S.yaml")
+    parser.add_argument("--landing", type=Path, metavar="DIR", help="where S delivers (default: <home>/landing/S)")
     return parser
 
 
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
     if args.source:
-        home.adopt(shop_of(args.source), args.source)
+        home.adopt(load_mapping(args.source).shop, args.source, args.landing)
     log.info("home %s, sources %s", home.path, ", ".join(home.sources))
     for folder in (home.landing, home.lake, home.mlflow, home.airflow, home.logs, home.run, home.validations):
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,29 +49,31 @@ def main(args: argparse.Namespace) -> None:
     log.info("the warehouse is ready: `python -m jobs warehouse_uri` prints its address")
 
 
-def shop_of(source: str) -> str:
-    """The shop that a source belongs to, by its mapping; SetupError if there is no such mapping."""
-    file = REPOSITORY / "jobs" / "sources" / f"{source}.yaml"
-    if not file.exists():
-        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
-        raise SetupError(f"no source {source!r}: jobs/sources/{source}.yaml is missing; there are {known}")
-    shop = yaml.safe_load(file.read_text()).get("shop")
-    if not shop:
-        raise SetupError(f"jobs/sources/{source}.yaml names no shop: add a line `shop: NAME`")
-    return shop
-
-
 def create_warehouse(home: Home) -> None:
     """Databases, roles, schemas, tables, views and grants; leaves what is there as it is."""
     if is_external():
-        _prepare_external(home)
+        with _needing_rights():
+            _prepare_external(home)
     if not (is_external() and os.environ.get("MLFLOW_TRACKING_URI")):
         _prepare_embedded(home)
-    with connect(home) as connection:
+    with _needing_rights(), connect(home) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
-        for statement in all_statements(READER):
-            connection.execute(statement)
+        connection.execute("set local lock_timeout = '10s'")  # rather than hold up readers behind a long query
+        _run(connection, all_statements(READER))
         refuse_other_columns(connection)
+
+
+@contextmanager
+def _needing_rights() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SetupError(
+            f"the user of LIFESTAGE_WAREHOUSE_URI may not set the warehouse up ({error}): let an administrator create "
+            f"the roles {WRITER} and {READER} (login) and make {WRITER} the owner of the database"
+        ) from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise UnavailableError("a query has held the marts for 10 s, and setup does not shut it out: retry") from error
 
 
 def _prepare_embedded(home: Home) -> None:
@@ -82,36 +88,26 @@ def _prepare_embedded(home: Home) -> None:
                 admin.execute(f"create database {database} owner {owner}")
             admin.execute(f"revoke all on database {database} from public")
         admin.execute("revoke connect on database postgres, template1 from public")
-        for statement in reader_statements(READER):
-            admin.execute(statement)
+        _run(admin, reader_statements(READER))
         if not is_external():
             with connect(home, "postgres", "warehouse") as inside:
                 _run(inside, database_statements("warehouse", READER))
 
 
 def _prepare_external(home: Home) -> None:
-    """As the user that LIFESTAGE_WAREHOUSE_URI names: makes the two roles if it may, else says what to run."""
-    address = os.environ["LIFESTAGE_WAREHOUSE_URI"]
-    password = os.environ.get(f"LIFESTAGE_{READER.upper()}_PASSWORD") or secret(home, f"{READER}_password")
-    try:
-        with psycopg.connect(address, connect_timeout=10) as admin:
-            admin.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
-            database = admin.info.dbname
-            there = {name for (name,) in admin.execute("select rolname from pg_roles")}
-            if WRITER not in there:
-                _ensure_role(admin, WRITER, secret(home, f"{WRITER}_password"))
-                admin.execute(
-                    sql.SQL("grant create on database {} to {}").format(*map(sql.Identifier, (database, WRITER)))
-                )
-            if READER not in there:
-                _ensure_role(admin, READER, password)
-                _run(admin, reader_statements(READER))
-            _run(admin, database_statements(sql.Identifier(database).as_string(admin), READER))
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise SetupError(
-            f"the user of LIFESTAGE_WAREHOUSE_URI may not prepare the warehouse ({error}): let an administrator create "
-            f"the roles {WRITER} and {READER} (login) and let {WRITER} own the database"
-        ) from error
+    """As the user that LIFESTAGE_WAREHOUSE_URI names; a role that is there keeps its password."""
+    with connect_to(os.environ["LIFESTAGE_WAREHOUSE_URI"], "its user", "of LIFESTAGE_WAREHOUSE_URI") as admin:
+        admin.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
+        there = {name for (name,) in admin.execute("select rolname from pg_roles")}
+        for role in {WRITER, READER} - there:
+            given = os.environ.get(f"LIFESTAGE_{role.upper()}_PASSWORD")
+            _ensure_role(admin, role, given or secret(home, f"{role}_password"))
+        if READER not in there:
+            _run(admin, reader_statements(READER))
+        database = sql.Identifier(admin.info.dbname).as_string(admin)
+        if admin.info.user != WRITER:
+            admin.execute(f"grant create on database {database} to {WRITER}")
+        _run(admin, database_statements(database, READER))
 
 
 def _run(connection: psycopg.Connection, statements: list[str]) -> None:

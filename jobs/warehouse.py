@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -18,6 +19,9 @@ WRITER = "lifestage_writer"
 READER = "bi_reader"
 DATABASES = {"warehouse": WRITER, "airflow": "airflow", "mlflow": "mlflow"}
 """Database of the embedded server → the role that owns it."""
+
+RETRY_S = 10
+"""How long to try the embedded server, which comes back by itself after a crash."""
 
 
 def uri(
@@ -57,14 +61,26 @@ def connect(home: Home, role: str = WRITER, database: str = "warehouse", **optio
     Raises SetupError where someone has to mend a role, a password or an address, UnavailableError where a later try
     may succeed.
     """
-    address = uri(home, role, database)
+    deadline = time.monotonic() + RETRY_S
+    while True:
+        try:
+            return connect_to(uri(home, role, database), role, database, **options)
+        except UnavailableError:
+            # The server may have died since we looked: the next look starts it again.
+            if is_external() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def connect_to(address: str, role: str, database: str, **options: object) -> psycopg.Connection:
+    """``connect`` for an address of one's own; ``role`` and ``database`` are what errors speak of."""
     try:
         return psycopg.connect(address, **{"application_name": "lifestage", "connect_timeout": 10} | options)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise _explained(error, role, database) from error
 
 
-def _explained(error: psycopg.OperationalError, role: str, database: str) -> SetupError | UnavailableError:
+def _explained(error: psycopg.Error, role: str, database: str) -> SetupError | UnavailableError:
     text = str(error).strip()
     if "authentication failed" in text or "does not exist" in text or "permission denied" in text:
         where = "LIFESTAGE_WAREHOUSE_URI" if is_external() else "the home's secrets"
