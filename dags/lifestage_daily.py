@@ -9,11 +9,13 @@
 | `dags test`, or by hand with a date | 30 Dec 00:00 | 30 Dec – 31 Dec | 30 Dec |
 | by hand, now | 31 Dec 09:15 | 30 Dec – 31 Dec | 30 Dec, the last day that is over |
 
-Or name it: parameter `ds` in the form, `--conf '{"ds": "2017-12-30"}'` on the command line. It wins over all of the above.
+Or name it: parameter `ds` in the form, `--conf '{"ds": "2017-12-30"}'` on the command line; it wins over all of the
+above. Where logical date and interval contradict each other (`dags trigger --logical-date`) the run fails and asks for
+`ds`. Airflow names a run by when it was due, which is the midnight after its day.
 
-**Gates.** After ingest, after features and before publish; a failed gate stops the line and leaves the marts as they were.
-**Model.** `resolve_model` settles on one version for the run: the champion, or the version the day was scored with before.
-**Again.** Clearing a run replaces its day and gives equal rows. Days run in order, since stages speak of the day before.
+**Gates.** After ingest, after features and before publish; a failed gate stops the line and leaves the marts alone.
+**Model.** `resolve_model` settles on one version for the run: the day's own if it was scored before, else the champion.
+**Again.** Clearing a run replaces its day and gives equal rows. Days run in order: stages speak of the day before.
 """
 
 from lifestage_airflow.dag import DS, day_param, lifestage_dag

@@ -1,17 +1,15 @@
 """Create a shop's home and bootstrap its history in bulk, once. Runs when started; safe to repeat.
 
-`first` and `last` bound the history (both included); `source` names the shop's mapping in `jobs/sources/`. The daily files
-lie in the home's `landing/<source>/ds=D/`. One job call takes the whole range, in slices, instead of a run per day. Features
-are built as of the last day and as of 30 days before it, the latest cutoff that `lifestage_train` can use.
+`first` and `last` bound the history (both included); `source` names the shop's mapping in `jobs/sources/`. The shop's
+files have landed before. One job call takes the whole range, in slices, instead of a run per day. Features are built as
+of the last day; `lifestage_train` builds those it learns from.
 """
 
 from airflow.sdk import Param
-
 from lifestage_airflow.dag import lifestage_dag
 from lifestage_airflow.operators import JobOperator
 
 RANGE = ["--from", "{{ params.first }}", "--to", "{{ params.last }}"]
-CUTOFF = "{{ macros.ds_add(params.last, -30) }}"
 
 with lifestage_dag(
     "lifestage_setup",
@@ -30,7 +28,7 @@ with lifestage_dag(
     )
     aggregate = JobOperator(task_id="aggregate", arguments=["jobs", "aggregate", *RANGE])
     build_features = JobOperator(
-        task_id="build_features", arguments=["jobs", "build_features", "--ds", CUTOFF, "{{ params.last }}"]
+        task_id="build_features", arguments=["jobs", "build_features", "--ds", "{{ params.last }}"]
     )
     validate_features = JobOperator(
         task_id="validate_features",

@@ -1,10 +1,11 @@
 """Train, compare and register models as of one cutoff. Runs when started; promoting a model is a person's decision.
 
-**Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured: 30 days (the label window) before the
-business date. The business date is parameter `ds`, else the last day that was over when the run was started.
+**Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured: 30 days (the label window) before
+the business date. The business date is parameter `ds`, else the last day that was over when the run was started.
 
-Features as of the cutoff are rebuilt and pass their gate before anything is trained on them. Look at the runs in MLflow,
-then `python -m ml promote NAME/VERSION`; the first version ever becomes champion by itself.
+Features as of the cutoff and of the earlier ones it learns from are built where they are missing or stale; those of the
+cutoff pass their gate before anything is trained on them. Compare the runs in MLflow, then `python -m ml promote
+NAME/VERSION`; the first version ever becomes champion by itself.
 """
 
 from datetime import timedelta
@@ -21,7 +22,9 @@ with lifestage_dag(
         "ds": day_param("Business date, YYYY-MM-DD. Empty: the last day that is over."),
     },
 ):
-    build_features = JobOperator(task_id="build_features", arguments=["jobs", "build_features", "--ds", CUTOFF])
+    build_features = JobOperator(
+        task_id="build_features", arguments=["jobs", "build_features", "--for-training", CUTOFF, "--skip-unchanged"]
+    )
     validate_features = JobOperator(
         task_id="validate_features", arguments=["jobs", "validate", "--table", "features", "--ds", CUTOFF]
     )

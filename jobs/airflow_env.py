@@ -140,7 +140,7 @@ def migrate(home: Home) -> float:
 
 
 def _version() -> str:
-    """The installed Airflow, from its metadata's folder: importing it costs seconds and it is not in this environment."""
+    """The installed Airflow, from its metadata's folder: it is not in this environment."""
     found = list(AIRFLOW_BIN.parent.glob("lib/python*/site-packages/apache_airflow_core-*.dist-info"))
     return found[0].name if found else ""
 

@@ -26,8 +26,10 @@ _AMOUNTS = ("purchase_amount", "return_amount", "discount_amount")
 
 def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("build_features", __doc__)
-    parser.add_argument(
-        "--ds", type=date.fromisoformat, nargs="+", required=True, metavar="D", help="snapshot dates, YYYY-MM-DD"
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--ds", type=date.fromisoformat, nargs="+", metavar="D", help="snapshot dates, YYYY-MM-DD")
+    what.add_argument(
+        "--for-training", type=date.fromisoformat, metavar="D", help="every snapshot that `ml train --cutoff D` reads"
     )
     add_engine(parser)
     add_skip_unchanged(parser)
@@ -119,6 +121,13 @@ def known_days(table: LakeTable, snapshot: date) -> list[date]:
     return table.require(days[0] + timedelta(days=n) for n in range((snapshot - days[0]).days + 1))
 
 
+def training_snapshots(source: LakeTable, cutoff: date) -> list[date]:
+    """The cutoffs that training as of ``cutoff`` learns from and is tested on."""
+    from ml.dataset import training_cutoffs
+
+    return training_cutoffs(cutoff, known_days(source, cutoff)[0])
+
+
 def is_fresh(source: LakeTable, target: LakeTable, snapshot: date, days: list[date]) -> bool:
     """Whether the snapshot was built after every partition it is built from."""
     return target.written_at(snapshot) > max(source.written_at(day) for day in days)
@@ -127,7 +136,8 @@ def is_fresh(source: LakeTable, target: LakeTable, snapshot: date, days: list[da
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
     source, target = LakeTable(home, CUSTOMER_DAY), LakeTable(home, FEATURES)
-    plan = {snapshot: known_days(source, snapshot) for snapshot in sorted(set(args.ds))}
+    snapshots = args.ds or training_snapshots(source, args.for_training)
+    plan = {snapshot: known_days(source, snapshot) for snapshot in sorted(set(snapshots))}
     if args.skip_unchanged:
         plan = {snapshot: days for snapshot, days in plan.items() if not is_fresh(source, target, snapshot, days)}
     if not plan:

@@ -1,6 +1,7 @@
 """Which business date a run speaks of. Pure functions, called from templates."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -9,12 +10,12 @@ LABEL_WINDOW_DAYS = 30
 """Length of the window after a cutoff in which purchases count as labels."""
 
 
-def business_date(params: dict, dag_run, timezone: str = "UTC") -> date:
+def business_date(params: dict, dag_run: Any, timezone: str = "UTC") -> date:
     """The parameter ``ds``, else the first day of the run's data interval in the shop's time zone.
 
-    A run without a logical date has no interval: it means the last day that was over when it was due. AirflowFailException
-    where logical date and interval contradict each other, since guessing a day would rewrite the wrong one:
-    ``airflow dags trigger --logical-date`` keeps yesterday's interval whatever date it is given.
+    A run without a logical date has no interval: it means the last day that was over when it was due.
+    AirflowFailException where logical date and interval contradict each other, since a guess would rewrite the wrong
+    day: ``airflow dags trigger --logical-date`` keeps yesterday's interval whatever date it is given.
     """
     if params.get("ds"):
         return date.fromisoformat(params["ds"])
@@ -22,20 +23,20 @@ def business_date(params: dict, dag_run, timezone: str = "UTC") -> date:
     start, end, logical = dag_run.data_interval_start, dag_run.data_interval_end, dag_run.logical_date
     if start is None or logical is None:
         return dag_run.run_after.astimezone(zone).date() - timedelta(days=1)
-    if not (start <= logical < end or _day_after(end, logical)):
+    if not (start <= logical < end or _follows(end, logical)):
         raise AirflowFailException(
-            f"the run's logical date is {logical:%Y-%m-%d %H:%M} but its data interval {start:%Y-%m-%d} to {end:%Y-%m-%d}: "
-            f'name the day yourself, --conf \'{{"ds": "{logical.astimezone(zone):%Y-%m-%d}"}}\''
+            f"the run's logical date is {logical:%Y-%m-%d %H:%M}, but its data interval is {start:%Y-%m-%d} to "
+            f'{end:%Y-%m-%d}. Name the day: --conf \'{{"ds": "{logical.astimezone(zone):%Y-%m-%d}"}}\''
         )
     return start.astimezone(zone).date()
 
 
-def _day_after(end: datetime, logical: datetime) -> bool:
-    """A manual run during the day that follows its interval."""
-    return end <= logical < end + timedelta(days=1, hours=1)  # a day has 25 hours where clocks go back
+def _follows(end: datetime, logical: datetime) -> bool:
+    """Whether a run was started by hand during the day after its interval (25 hours where clocks go back)."""
+    return end <= logical < end + timedelta(hours=25)
 
 
-def matured_cutoff(params: dict, dag_run, timezone: str = "UTC") -> date:
+def matured_cutoff(params: dict, dag_run: Any, timezone: str = "UTC") -> date:
     """The parameter ``cutoff``, else the latest day whose label window is over at the end of the business date."""
     if params.get("cutoff"):
         return date.fromisoformat(params["cutoff"])

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ class JobOperator(BaseOperator):
         python = os.environ.get("LIFESTAGE_PYTHON") or REPOSITORY / ".venv/bin/python"
         return [str(python), "-m", *self.arguments]
 
-    def execute(self, context) -> str | None:
+    def execute(self, context: Context) -> str | None:
         if not all(map(str.strip, self.arguments)):
             raise AirflowFailException(f"an argument rendered to nothing: {self.arguments}")
         command = self.command()

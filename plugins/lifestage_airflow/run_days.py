@@ -2,7 +2,7 @@
 
 Airflow is imported once and runs each day by ``dag.test``: the same DAG, operators, templates and metadata as under a
 scheduler, at a tenth of a second a task. The runs stay in the metadata database with their intervals and their logs lie
-where the UI looks for them. Stops at the first day that fails. Events, one JSON object a line, go to file descriptor FD.
+where the UI looks for them. Stops at the first day that fails. Events go to file descriptor FD, one JSON object a line.
 """
 
 import argparse
@@ -15,7 +15,6 @@ from getpass import getuser
 from pathlib import Path
 from typing import TextIO
 
-import structlog
 from airflow.configuration import conf
 from airflow.dag_processing.dagbag import DagBag
 from airflow.listeners import hookimpl
@@ -26,7 +25,6 @@ from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
 
 DAG_ID = "lifestage_daily"
-log = structlog.get_logger("lifestage.run_days")
 
 
 class TaskWatch:
