@@ -29,7 +29,7 @@ class Settings:
 
     min_history_days   days of the shop's history that must lie before a training cutoff
     max_cutoffs        cutoffs in all: one to test, one to validate, the rest to train; older behaviour says less
-    min_purchase_days  days with a purchase a customer needs by the cutoff; who never bought teaches nothing about rhythm
+    min_purchase_days  days with a purchase a customer needs by the cutoff: who never bought shows no rhythm
     """
 
     min_history_days: int = 60
@@ -82,16 +82,16 @@ class Splits:
 def training_cutoffs(cutoff: date, first_day: date, settings: Settings = Settings()) -> list[date]:
     """Cutoffs, latest first: test (``cutoff``), validation, then training ones, HORIZON_DAYS apart.
 
-    Apart by the horizon, so that the label window of each ends where the next one's begins. A cutoff is taken if at least
-    ``min_history_days`` lie between ``first_day`` and it. DataError if fewer than three can be had.
+    Apart by the horizon, so that the label window of each ends where the next one's begins. A cutoff is taken if at
+    least ``min_history_days`` lie between ``first_day`` and it. DataError if fewer than three can be had.
     """
     days = [cutoff - timedelta(days=HORIZON_DAYS * n) for n in range(settings.max_cutoffs)]
     days = [day for day in days if (day - first_day).days >= settings.min_history_days]
     if len(days) < 3:
         needed = settings.min_history_days + 2 * HORIZON_DAYS
         raise DataError(
-            f"cutoff {cutoff} lies {(cutoff - first_day).days} days after the first day of data ({first_day}); training "
-            f"needs {needed}: {settings.min_history_days} of history, then a window each to train and to validate. "
+            f"cutoff {cutoff} lies {(cutoff - first_day).days} days after the first day of data ({first_day}); "
+            f"training needs {needed}: {settings.min_history_days} of history, a window to train and one to validate. "
             f"Choose a cutoff on or after {first_day + timedelta(days=needed)}"
         )
     return days
@@ -176,9 +176,9 @@ def _require_matured(cutoff: date, days: list[date], home: HomePath) -> None:
     missing = [day for day in days if day not in known]
     if missing:
         raise DataError(
-            f"labels of cutoff {cutoff} have not matured: they need lake/customer_day for every day up to {days[-1]}, and "
-            f"{len(missing)} are missing, the first {missing[0]}. Choose an earlier cutoff, or run `python -m jobs ingest` "
-            f"and `python -m jobs aggregate` with `--from {missing[0]} --to {days[-1]}`"
+            f"labels of cutoff {cutoff} have not matured: they need lake/customer_day for every day up to {days[-1]}; "
+            f"{len(missing)} are missing, the first {missing[0]}. Choose an earlier cutoff, or run "
+            f"`python -m jobs ingest` and `python -m jobs aggregate` with `--from {missing[0]} --to {days[-1]}`"
         )
 
 

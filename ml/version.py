@@ -9,18 +9,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def code_version() -> str:
     """The git commit, with ``-dirty`` if tracked files were changed since; without git, the package's version."""
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
-    return commit + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
-
-
-def _git(*arguments: str) -> str | None:
-    """What git prints, or None where there is no git, or the code lies outside a repository of its own."""
+    package = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     if not (REPOSITORY / ".git").exists():
-        return None
-    command = ["git", "-C", str(REPOSITORY), *arguments]
+        return package
+    # No tag is looked at, so that a commit has one version for ever.
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):  # no git, or a checkout that git does not trust
+        return package
+    return done.stdout.strip() or package

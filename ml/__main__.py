@@ -1,0 +1,16 @@
+"""python -m ml COMMAND: training, registry, metrics."""
+
+import sys
+
+from ml.commands import run
+
+# Command → module of the same name and one line of help.
+COMMANDS = {
+    "train": "train the network and its baselines as of a cutoff, log the runs, register the network",
+    "resolve": "print NAME/VERSION to score a day with: the version it was scored with, else the champion",
+    "promote": "make a version the champion; also the way back to an earlier one",
+    "metrics": "print the network's metrics beside its baselines'",
+}
+
+if __name__ == "__main__":
+    sys.exit(run(COMMANDS, sys.argv[1:]))

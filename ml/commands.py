@@ -1,0 +1,74 @@
+"""What the commands of `python -m ml` share: parsers, the table, log lines, exit codes. Imports nothing heavy."""
+
+import argparse
+import importlib
+import logging
+import sys
+import time
+
+from expectations.errors import LifestageError
+
+
+class _Clock(logging.Formatter):
+    """Wall time and seconds since start before each line, so that a log says where the time went."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        head = f"{time.strftime('%H:%M:%S')} {record.relativeCreated / 1000:7.1f}s"
+        level = "" if record.levelno == logging.INFO else f"{record.levelname} "
+        return f"{head}  {level}{record.getMessage()}"
+
+
+def ml_parser(name: str, doc: str) -> argparse.ArgumentParser:
+    """A parser named as the command is typed, with ``--home``; abbreviations are errors, so that golden files hold."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m ml {name}",
+        description=doc,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--home", metavar="DIR", help="the shop's home (default: $LIFESTAGE_HOME, else .lifestage)")
+    return parser
+
+
+def model_version(text: str) -> tuple[str, int]:
+    """``NAME/VERSION`` → (name, version)."""
+    name, _, version = text.rpartition("/")
+    if not name or not version.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME/VERSION, such as lifestage_behaviour/3")
+    return name, int(version)
+
+
+def configure_logging() -> None:
+    """Progress to standard error; standard output is for results."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Clock())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name in ("ml", "__main__"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def help_text(commands: dict[str, str]) -> str:
+    width = max(map(len, commands)) + 2
+    lines = [f"  {name:<{width}}{text}" for name, text in commands.items()]
+    return "usage: python -m ml COMMAND [--help] …\n\n" + "\n".join(lines)
+
+
+def run(commands: dict[str, str], argv: list[str]) -> int:
+    """Runs the command that ``argv`` names: its exit code. Its module is imported only then."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(help_text(commands))
+        return 0 if argv else 2
+    name, *rest = argv
+    if name not in commands:
+        print(f"no command {name!r}\n\n{help_text(commands)}", file=sys.stderr)
+        return 2
+    configure_logging()
+    module = importlib.import_module(f"ml.{name}")
+    try:
+        return module.main(module.arg_parser().parse_args(rest)) or 0
+    except LifestageError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,83 @@
+"""Prints the network's metrics beside its baselines', as of the champion's cutoff or a given one."""
+
+import argparse
+import json
+import math
+from datetime import date
+
+from expectations.errors import DataError
+from ml.commands import ml_parser
+from ml.home import HomePath
+
+# Metric of a run → heading.
+SHOWN = {
+    "test_auc": "AUC",
+    "test_auc_low": "from",
+    "test_auc_high": "to",
+    "test_average_precision": "AP",
+    "test_brier": "Brier",
+    "test_expected_calibration_error": "ECE",
+    "test_normalised_gini": "Gini",
+    "test_spend_mae": "spend MAE",
+    "test_total_bias": "total bias",
+}
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = ml_parser("metrics", __doc__)
+    parser.add_argument("--cutoff", type=date.fromisoformat, metavar="D", help="default: the champion's")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, every metric")
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    if not args.json:
+        print(table(args.home, args.cutoff))
+        return
+    cutoff, models = model_metrics(args.home, args.cutoff)
+    for name, values in models.items():
+        # JSON knows no NaN: a metric without meaning on this data is null.
+        clean = {key: value if math.isfinite(value) else None for key, value in sorted(values.items())}
+        print(json.dumps({"cutoff": cutoff, "model": name, **clean}))
+
+
+def model_metrics(home: HomePath = None, cutoff: date | None = None) -> tuple[str, dict[str, dict[str, float]]]:
+    """(cutoff, model → metrics), the network first: the champion's training, or the latest one of ``cutoff``."""
+    from ml.registry import MODEL_NAME, required_champion, run_of_version
+    from ml.tracking import mlflow_for, runs_of
+
+    if cutoff is None:
+        run_id = run_of_version(MODEL_NAME, required_champion(home), home)
+        tags = mlflow_for(home).MlflowClient().get_run(run_id).data.tags
+    else:
+        latest = runs_of({"lifestage.cutoff": str(cutoff), "lifestage.model": "network"}, home)
+        if not latest:
+            raise DataError(f"nothing was trained as of {cutoff}: run `python -m ml train --cutoff {cutoff}` first")
+        tags = latest["network"].data.tags
+    runs = runs_of({"lifestage.training_digest": tags["lifestage.training_digest"]}, home)
+    ordered = sorted(runs, key=lambda name: (name != "network", name))
+    return tags["lifestage.cutoff"], {name: runs[name].data.metrics for name in ordered}
+
+
+def table(home: HomePath = None, cutoff: date | None = None) -> str:
+    """The metrics as an aligned table with its cutoff above and what the columns mean below."""
+    day, models = model_metrics(home, cutoff)
+    rows = [["model", *SHOWN.values()]]
+    rows += [[name, *(_number(values.get(metric, math.nan)) for metric in SHOWN)] for name, values in models.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
+    notes = (
+        "from, to: 95 % interval of AUC · ECE: calibration error · Gini, MAE, total bias: of expected spend, 30 days"
+    )
+    return "\n".join([f"test cutoff {day}", *lines, notes])
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.2f}"

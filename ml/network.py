@@ -1,0 +1,126 @@
+"""The behaviour network: features as of a date → probability of purchase within 30 days, and spend if there is one.
+
+Raw features go in, nulls and extremes included: filling, log1p and standardisation are buffers of the module, fitted on
+training rows only, so that a saved model carries all it needs.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from expectations.behaviour import FEATURES
+from ml.loss import sigma_of
+
+
+@dataclass(frozen=True)
+class Config:
+    """How the network is built and trained.
+
+    hidden            width of each hidden layer, in units
+    dropout           share of hidden units left out in each training step
+    clip_deviations   standardised inputs are cut at this many standard deviations
+    learning_rate     AdamW's step size, per step
+    weight_decay      AdamW's decoupled decay, per step and unit of learning rate
+    batch_size        examples a step
+    max_epochs        passes over the training examples, at most
+    patience_epochs   epochs without a better validation loss before training stops
+    use_bf16          bfloat16 matrix products on CUDA; no effect on CPU
+    seed              of initial weights, dropout and order of examples
+    """
+
+    hidden: tuple[int, ...] = (64, 32)
+    dropout: float = 0.2
+    clip_deviations: float = 4.0
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    batch_size: int = 256
+    max_epochs: int = 60
+    patience_epochs: int = 10
+    use_bf16: bool = False
+    seed: int = 0
+
+
+class Preprocessing(nn.Module):
+    """Raw features → standardised logarithms and null indicators. All features are counts, amounts or days: ≥ 0."""
+
+    def __init__(self, names: tuple[str, ...], clip_deviations: float) -> None:
+        super().__init__()
+        self.clip = clip_deviations
+        nullable = [i for i, name in enumerate(names) if FEATURES.column(name).nullable]
+        self.register_buffer("nullable", torch.tensor(nullable))
+        for buffer, value in (("fill", 0.0), ("limit", 1.0), ("mean", 0.0), ("scale", 1.0)):
+            self.register_buffer(buffer, torch.full((len(names),), value))
+        self.width = len(names) + len(nullable)
+
+    def fit(self, features: np.ndarray) -> None:
+        """Takes fill values, limits, means and deviations from ``features`` (training rows only)."""
+        # A null means "never": as long ago, or as rare, as the training rows have seen. An all-null column becomes 0.
+        limit = np.nan_to_num(np.nanmax(np.nan_to_num(features, nan=-np.inf), axis=0), neginf=0.0)
+        logs = np.log1p(np.where(np.isnan(features), limit, features))
+        deviation = logs.std(axis=0)
+        values = {
+            "fill": limit,
+            "limit": limit,
+            "mean": logs.mean(axis=0),
+            # A constant column says nothing; it stays 0 whatever a later row holds.
+            "scale": np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 1e-9),
+        }
+        for name, value in values.items():
+            getattr(self, name).copy_(torch.as_tensor(value))
+
+    def forward(self, features: Tensor) -> Tensor:
+        null = torch.isnan(features)
+        filled = torch.where(null, self.fill, features)
+        # Double the largest training value: room to grow, and no way to infinity.
+        bounded = torch.minimum(filled.clamp(min=0.0), 2 * self.limit)
+        standard = ((torch.log1p(bounded) - self.mean) * self.scale).clamp(-self.clip, self.clip)
+        return torch.cat([standard, null[:, self.nullable].to(standard.dtype)], dim=1)
+
+
+class BehaviourNetwork(nn.Module):
+    """A multi-layer perceptron with a linear path beside it; purchase and spend share its hidden state.
+
+    ``outputs`` gives what the loss takes: logit of purchase, mean and unbounded deviation of log spend. ``forward``
+    gives what is said of a customer: probability of purchase, expected spend if there is one (in the shop's currency).
+    """
+
+    def __init__(self, names: tuple[str, ...], config: Config) -> None:
+        super().__init__()
+        self.preprocessing = Preprocessing(names, config.clip_deviations)
+        widths = [self.preprocessing.width, *config.hidden]
+        self.hidden = nn.Sequential(
+            *(
+                layer
+                for width, next_width in pairwise(widths)
+                for layer in (nn.Linear(width, next_width), nn.SiLU(), nn.Dropout(config.dropout))
+            )
+        )
+        self.heads = nn.Linear(widths[-1], 3)
+        self.linear = nn.Linear(widths[0], 3)
+        # Log spend is learned in deviations from its mean, so that shops of any currency start at the same loss.
+        for buffer, value in (("log_spend_mean", 0.0), ("log_spend_deviation", 1.0), ("log_spend_limit", 0.0)):
+            self.register_buffer(buffer, torch.tensor(value))
+
+    def fit_preprocessing(self, features: np.ndarray, spend: np.ndarray) -> None:
+        """Fits every buffer that says what inputs and spend look like; training rows only."""
+        self.preprocessing.fit(features)
+        log_spend = np.log(spend[spend > 0]) if (spend > 0).any() else np.zeros(1)
+        self.log_spend_mean.fill_(float(log_spend.mean()))
+        self.log_spend_deviation.fill_(max(float(log_spend.std()), 0.1))
+        # Nobody is expected to spend more than the largest spender of the training windows.
+        self.log_spend_limit.fill_(float(log_spend.max()))
+
+    def outputs(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(logit, mu, raw sigma) of each row."""
+        inputs = self.preprocessing(features)
+        logit, mu, raw_sigma = (self.heads(self.hidden(inputs)) + self.linear(inputs)).unbind(dim=1)
+        return logit, self.log_spend_mean + self.log_spend_deviation * mu, raw_sigma
+
+    def forward(self, features: Tensor) -> Tensor:
+        logit, mu, raw_sigma = self.outputs(features)
+        log_mean = mu + 0.5 * sigma_of(raw_sigma) ** 2
+        spend = torch.exp(torch.minimum(log_mean, self.log_spend_limit))
+        return torch.stack([torch.sigmoid(logit), spend], dim=1)

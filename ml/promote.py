@@ -1,0 +1,22 @@
+"""Makes NAME/VERSION the champion, which scores customers from the next day on. Also the way back to an earlier one.
+
+Days that were scored keep their version: `python -m ml resolve` says which.
+"""
+
+import argparse
+
+from ml.commands import ml_parser, model_version
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = ml_parser("promote", __doc__)
+    parser.add_argument("model", type=model_version, metavar="NAME/VERSION", help="a registered version")
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    from ml.registry import promote
+
+    name, version = args.model
+    before = promote(name, version, args.home)
+    print(f"champion: {f'{name}/{before}' if before else 'none'} → {name}/{version}")

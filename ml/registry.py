@@ -1,0 +1,97 @@
+"""The model registry: versions of the shipped model, and which one is champion.
+
+A version's alias says what it is for: ``champion`` scores customers; ``challenger`` is the latest that may replace it.
+"""
+
+from expectations.errors import DataError, SetupError, UnavailableError
+from ml.home import HomePath, tracking_uri
+from ml.tracking import database_errors, mlflow_for
+
+MODEL_NAME = "lifestage_behaviour"
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
+    """The version of the run's model, made if it is missing: the first ever is champion, later ones challenge."""
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow_for(home).MlflowClient()
+    try:
+        client.create_registered_model(MODEL_NAME, description="Purchase and spend over the next 30 days, by customer")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = version_of_run(run_id, home)
+    if version is None:
+        version = int(client.create_model_version(MODEL_NAME, model_uri, run_id).version)
+        if champion(home) is not None:
+            client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
+    if champion(home) is None:
+        client.set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
+    return version
+
+
+def version_of_run(run_id: str, home: HomePath = None) -> int | None:
+    """The version made from that run's model."""
+    found = mlflow_for(home).MlflowClient().search_model_versions(f"name = '{MODEL_NAME}' and run_id = '{run_id}'")
+    return max((int(version.version) for version in found), default=None)
+
+
+def run_of_version(name: str, version: int, home: HomePath = None) -> str:
+    """The run that made a version; DataError with the versions there are if it is none of them."""
+    with database_errors(home):
+        client = mlflow_for(home).MlflowClient()
+        found = {int(v.version): v.run_id for v in client.search_model_versions(f"name = '{name}'")}
+    if version not in found:
+        known = ", ".join(f"{name}/{number}" for number in sorted(found)) or "none; run `python -m ml train` first"
+        raise DataError(f"no model {name}/{version} in the registry; there are: {known}")
+    return found[version]
+
+
+def promote(name: str, version: int, home: HomePath = None) -> int | None:
+    """Makes ``version`` the champion; the version that was before. The way back is the same call with the old one."""
+    run_of_version(name, version, home)
+    client = mlflow_for(home).MlflowClient()
+    before = champion(home, name)
+    client.set_registered_model_alias(name, CHAMPION, str(version))
+    if client.get_registered_model(name).aliases.get(CHALLENGER) == str(version):
+        client.delete_registered_model_alias(name, CHALLENGER)
+    return before
+
+
+def champion(home: HomePath = None, name: str = MODEL_NAME) -> int | None:
+    """The champion's version, None before the first training.
+
+    Asked of MLflow's own table where the store is a database: importing the client takes seconds, this a fraction, and
+    a daily run asks first of all.
+    """
+    uri = tracking_uri(home)
+    if uri.startswith(("http:", "https:")):
+        aliases = mlflow_for(home).MlflowClient().get_registered_model(name).aliases
+        return int(aliases[CHAMPION]) if CHAMPION in aliases else None
+    return _champion_in_database(uri, name)
+
+
+def _champion_in_database(uri: str, name: str) -> int | None:
+    from sqlalchemy import create_engine, inspect, text
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(uri, poolclass=NullPool)
+    query = text("select version from registered_model_aliases where name = :name and alias = :alias")
+    try:
+        if not inspect(engine).has_table("registered_model_aliases"):
+            return None
+        with engine.connect() as connection:
+            return connection.execute(query, {"name": name, "alias": CHAMPION}).scalar()
+    except OperationalError as error:
+        address = engine.url.render_as_string(hide_password=True)
+        raise UnavailableError(f"MLflow's database does not answer at {address}: {error.orig}") from error
+
+
+def required_champion(home: HomePath = None) -> int:
+    """The champion's version; SetupError that says how to get one if there is none."""
+    version = champion(home)
+    if version is None:
+        raise SetupError(f"{MODEL_NAME} has no champion yet: run `python -m ml train --cutoff D` first")
+    return version

@@ -1,0 +1,48 @@
+"""Prints NAME/VERSION to score a day with: the version its scores name if it was scored before, else the champion.
+
+So a re-run of a day gives what the day gave, whatever was promoted since.
+"""
+
+import argparse
+from datetime import date
+
+import pyarrow.parquet as pq
+
+from expectations.errors import DataError
+from expectations.segments import SCORES
+from ml.commands import ml_parser
+from ml.home import HomePath, partition_folder
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = ml_parser("resolve", __doc__)
+    parser.add_argument(
+        "--ds", type=date.fromisoformat, required=True, metavar="D", help="the day to be scored, YYYY-MM-DD"
+    )
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    print(resolve(args.ds, args.home))
+
+
+def resolve(day: date, home: HomePath = None) -> str:
+    """NAME/VERSION for ``day``; DataError if its scores name several, SetupError if there is no champion."""
+    from ml.registry import MODEL_NAME, required_champion
+
+    return scored_with(day, home) or f"{MODEL_NAME}/{required_champion(home)}"
+
+
+def scored_with(day: date, home: HomePath = None) -> str | None:
+    """NAME/VERSION in the rows of lake/scores of ``day``; None if the day was not scored."""
+    found = set()
+    for file in partition_folder(SCORES, day, home).glob("*.parquet"):
+        rows = pq.read_table(file, columns=["model_name", "model_version"], partitioning=None)
+        found |= {
+            (row["model_name"], row["model_version"])
+            for row in rows.group_by(rows.column_names).aggregate([]).to_pylist()
+        }
+    if len(found) > 1:
+        named = ", ".join(f"{name}/{version}" for name, version in sorted(found))
+        raise DataError(f"{partition_folder(SCORES, day, home)} was scored with several models: {named}; remove it")
+    return next((f"{name}/{version}" for name, version in found), None)
