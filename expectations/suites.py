@@ -53,7 +53,7 @@ def _refuse_doubles(table: Table, names: list[str]) -> None:
 
 def _labels(name: str, severity: Severity, expected: str, why: str) -> dict:
     meta = {"name": name, "expected": expected, "why": why}
-    return {"severity": SEVERITIES[severity], "meta": meta, "notes": f"{name}: {expected}, because {why}"}
+    return {"severity": SEVERITIES[severity], "meta": meta, "description": f"{name}: {expected} ({why})"}
 
 
 def _table_rules(table: Table, days: tuple[date, date] | None) -> Iterator["Expectation"]:

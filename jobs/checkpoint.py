@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,9 +107,11 @@ def relation_batch(table: Table, uri: str, schema: str, relation: str, day: date
     context = quiet_context()
     # A postgres data source would demand a host name, which a Unix socket has none of; "$" would start a substitution.
     address = _with_driver(uri, "postgresql+psycopg").replace("$", "%24")
-    source = context.data_sources.add_sql("warehouse", connection_string=address, kwargs={"poolclass": NullPool})
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice to use the postgres data source, and its way of naming a schema
+        source = context.data_sources.add_sql("warehouse", connection_string=address, kwargs={"poolclass": NullPool})
         asset = source.add_table_asset(table.name, table_name=relation, schema_name=schema)
+    try:
         yield Batch(context, table, (day, day), asset.add_batch_definition_whole_table("rows"), {})
     finally:
         source.get_execution_engine().close()

@@ -23,6 +23,8 @@ def build_data_docs(home: Home) -> Path:
         raise DataError(f"{home.validations} holds no result yet: run `python -m jobs validate --table T --ds D` first")
     shutil.rmtree(home.validations / "gx", ignore_errors=True)
     context = quiet_context(str(home.validations))
+    for site in context.variables.data_docs_sites.values():
+        site["show_how_to_buttons"] = False  # no advertisement on every page
     for name in sorted({path.parent.name for path in kept}):
         context.suites.add(build_suite(TABLES[name]))
     for path in kept:
@@ -70,10 +72,13 @@ def _store(context: Any, kept: dict, place: str) -> None:
 def _result(expectation: Any, outcome: dict, rows: int) -> Any:
     from great_expectations.core import ExpectationValidationResult
 
-    found = {"observed_value": outcome["observed"], "element_count": rows}
-    if outcome["unexpected_count"] is not None:
-        share = 100 * outcome["unexpected_count"] / max(rows, 1)
-        found |= {"unexpected_count": outcome["unexpected_count"], "unexpected_percent": share}
+    count = outcome["unexpected_count"] or 0
+    found = {
+        "observed_value": outcome["observed"],
+        "element_count": rows,
+        "unexpected_count": count,
+        "unexpected_percent": 100 * count / max(rows, 1),
+    }
     return ExpectationValidationResult(
         success=outcome["passed"], expectation_config=expectation.configuration, result=found
     )
