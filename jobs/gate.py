@@ -87,6 +87,11 @@ class GateResult:
         )
 
 
+def result_path(home: Home, table: Table, day: date, last: date) -> Path:
+    """Where the verdict on a lake table's partitions of ``day`` … ``last`` is kept."""
+    return home.validations / table.name / (f"{day}_{last}.json" if last > day else f"{day}.json")
+
+
 def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last: date | None = None) -> GateResult:
     """Gates an engine's data frame that holds the partition of ``day``, or all of ``day`` … ``last``.
 
@@ -98,7 +103,7 @@ def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last:
     last = last or day
     wrong = _wrong_types(table, {name: found.lower() for name, found in frame.dtypes}, dialect=0)
     by_day = _rows_by_day(table, frame, day, last) if last > day and not wrong else None
-    path = home.validations / table.name / (f"{day}_{last}.json" if last > day else f"{day}.json")
+    path = result_path(home, table, day, last)
     outcomes = _outcomes(frame_batch(table, frame, (day, last)), wrong, by_day)
     rows = frame.count() if by_day is None else sum(by_day.values())
     return _kept(GateResult(table.name, day, last, rows, outcomes, path))

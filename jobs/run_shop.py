@@ -82,16 +82,16 @@ def main(args: argparse.Namespace) -> None:
     for day in sorted(set(daily) - set(due)):
         stages.say("daily", f"{day} is published and unchanged")
     if due:
-        run_days(home, due, engine)
+        with stages.narrated("daily", "jobs.run_days"):
+            run_days(home, due, engine)
     stages.run("summary", "jobs", "summary", results=True)
     stages.say("done", f"in {stages.elapsed:.0f} s; largest process {stages.peak_mb:,.0f} MB")
 
 
 def initialise_databases(home: Home) -> None:
     """Airflow's and MLflow's own tables: half a minute of start-up that ingestion can hide."""
-    from ml.tracking import initialise
-
     from jobs.airflow_env import migrate
+    from ml.tracking import initialise
 
     migrate(home)
     initialise(home.path)

@@ -1,5 +1,6 @@
 """Running stages as processes of their own, so that each gives its memory back, with progress a person can follow."""
 
+import logging
 import os
 import resource
 import subprocess
@@ -75,6 +76,20 @@ class Stages:
             raise StageFailed(
                 f"stage {stage} failed (exit {process.returncode}):\n{cause}\nlog: {log_file}", process.returncode
             )
+
+    @contextmanager
+    def narrated(self, stage: str, logger: str) -> Iterator[None]:
+        """Shows what ``logger`` says meanwhile as lines of ``stage``."""
+        handler = logging.Handler()
+        handler.emit = lambda record: self.say(stage, record.getMessage())
+        source = logging.getLogger(logger)
+        source.addHandler(handler)
+        source.propagate = False
+        try:
+            yield
+        finally:
+            source.removeHandler(handler)
+            source.propagate = True
 
     @contextmanager
     def background(self, stage: str, work: Callable[[], None]) -> Iterator[None]:
