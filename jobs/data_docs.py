@@ -23,8 +23,8 @@ def build_data_docs(home: Home) -> Path:
         raise DataError(f"{home.validations} holds no result yet: run `python -m jobs validate --table T --ds D` first")
     shutil.rmtree(home.validations / "gx", ignore_errors=True)
     context = quiet_context(str(home.validations))
-    for site in context.variables.data_docs_sites.values():
-        site["show_how_to_buttons"] = False  # no advertisement on every page
+    for name, site in context.variables.data_docs_sites.items():
+        context.update_data_docs_site(name, {**site, "show_how_to_buttons": False})  # no advertisement on every page
     for name in sorted({path.parent.name for path in kept}):
         context.suites.add(build_suite(TABLES[name]))
     for path in kept:
