@@ -9,7 +9,7 @@ import psycopg
 
 from expectations.contract import TYPES, Table
 from expectations.segments import CUSTOMER_SEGMENTS
-from jobs.errors import UnavailableError
+from jobs.errors import SetupError, UnavailableError
 from jobs.home import Home
 from jobs.warehouse import uri
 from jobs.warehouse_ddl import PARTITIONED, partition_name, quoted
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DAY_CHECK = "holds_one_day"
+
+NOT_SET_UP = ("3F000", "42P01", "42501")
+"""SQL states of a missing schema, a missing table and a missing right."""
+
+
+def not_set_up(error: Exception) -> SetupError:
+    """The server's complaint of a missing table or right, as a person's error."""
+    said = str(error).rpartition("ERROR:")[2].strip().splitlines()[0]
+    return SetupError(f"the warehouse is not set up ({said}): run `python -m jobs setup` first")
 
 
 def drop_leftovers(connection: psycopg.Connection, day: date) -> None:
@@ -46,6 +55,8 @@ def load(home: Home, table: Table, day: date, rows: "pa.Table") -> str:
             cursor.adbc_ingest(name, rows, mode="append", db_schema_name="staging")
             connection.commit()
     except adbc_driver_manager.Error as error:
+        if error.sqlstate in NOT_SET_UP:
+            raise not_set_up(error) from error
         raise UnavailableError(f"loading staging.{name} failed: {error}") from error
     return name
 

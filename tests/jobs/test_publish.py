@@ -1,0 +1,368 @@
+"""Publishing a day: what readers see before, between and after; audits that refuse; repeats that change nothing."""
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from datetime import date, timedelta
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from expectations.segments import CUSTOMER_SEGMENTS, LIFECYCLE_PHASES, SCORES, SEGMENT_SETTINGS
+from jobs import publish, publish_switch, setup, warehouse
+from jobs.errors import DataError, SetupError, UnavailableError
+from jobs.home import Home
+from jobs.lake import LakeTable
+from jobs.schemas import arrow_schema
+from jobs.warehouse_ddl import VIEWS
+
+DAY = date(2017, 12, 30)
+NEXT = DAY + timedelta(days=1)
+
+# Three customers: a prospect with every null there can be, and two whose numbers are awkward to print and to add up.
+ROWS = [
+    {
+        "customer_key": "c1", "value_tier": "low", "lifecycle_stage": "prospect", "churn_band": "high",
+        "purchase_probability_30d": 0.1, "expected_spend_30d": 0.0, "recency_days": None, "frequency_days": 0,
+        "monetary_value": None, "tenure_days": 0, "order_count": 0, "first_purchase_date": None,
+        "last_purchase_date": None, "purchase_amount_30d": 0.0, "purchase_amount_365d": 0.0,
+    },
+    {
+        "customer_key": "c2", "value_tier": "high", "lifecycle_stage": "loyal", "churn_band": "low",
+        "purchase_probability_30d": 1.0, "expected_spend_30d": 0.1 + 0.2, "recency_days": 0, "frequency_days": 2**40,
+        "monetary_value": 1 / 3, "tenure_days": 2**31 - 1, "order_count": 7, "first_purchase_date": date(1999, 12, 31),
+        "last_purchase_date": DAY, "purchase_amount_30d": 1e15 + 0.5, "purchase_amount_365d": 123.25,
+    },
+    {
+        "customer_key": "Ü,\t'\"\\\n", "value_tier": "high", "lifecycle_stage": "loyal", "churn_band": "low",
+        "purchase_probability_30d": 0.7, "expected_spend_30d": 0.7, "recency_days": 3, "frequency_days": 1,
+        "monetary_value": 2.5, "tenure_days": 3, "order_count": 1, "first_purchase_date": DAY,
+        "last_purchase_date": DAY, "purchase_amount_30d": 2.5, "purchase_amount_365d": 0.75,
+    },
+]  # fmt: skip
+
+
+def segments(day=DAY, rows=ROWS, **changes):
+    """The rows with what follows from them; ``changes`` go into every row."""
+    return [
+        {
+            "snapshot_date": day, **row, "lifecycle_phase": LIFECYCLE_PHASES[row["lifecycle_stage"]],
+            "churn_probability_30d": 1 - row["purchase_probability_30d"],
+            "model_name": "purchase", "model_version": 3, **changes,
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def write(home, rows, day=DAY, scored=None, cut=0.5):
+    """Into the lake as segment and score leave it. ``scored``: customers in scores, if not all of ``rows``."""
+    spend = {"spend_if_purchase_30d": 1.0}
+    scores = [{name: (row | spend)[name] for name in SCORES.column_names} for row in rows][:scored]
+    settings = {"name": "high_from", "value": cut, "unit": "currency", "origin": "computed", "description": "Cut."}
+    parts = {CUSTOMER_SEGMENTS: rows, SCORES: scores, SEGMENT_SETTINGS: [{"snapshot_date": day, **settings}]}
+    for table, part in parts.items():
+        # Without the contract's "not null", which pyarrow would hold such rows to already here.
+        schema = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
+        LakeTable(home, table).write_arrow(day, pa.Table.from_pylist(part, schema))
+
+
+@pytest.fixture
+def home(warehouse_home, tmp_path):
+    """The shared server with an empty warehouse, and an empty lake."""
+    with warehouse.connect(warehouse_home) as connection:
+        connection.execute("drop schema if exists marts, staging, warehouse cascade")
+    setup.create_warehouse(warehouse_home)
+    lake = warehouse_home.path / "lake"
+    lake.rename(tmp_path / "lake")
+    lake.mkdir()
+    return warehouse_home
+
+
+def read(home, view, order="1, 2"):
+    with warehouse.connect(home, "bi_reader") as connection:
+        return connection.execute(f"select * from marts.{view} order by {order}").fetchall()
+
+
+def marts(home):
+    """Everything that readers see, but for the log's number and clock."""
+    seen = {view: read(home, view) for view in VIEWS}
+    seen["publish_log"] = [row[1:2] + row[3:] for row in seen["publish_log"]]
+    return seen
+
+
+def staging(home):
+    with warehouse.connect(home) as connection:
+        return [name for (name,) in connection.execute("select tablename from pg_tables where schemaname = 'staging'")]
+
+
+# -- what is published -------------------------------------------------------------------------------------------------
+
+
+def test_values_arrive_as_they_are(home):
+    write(home, segments())
+    publish.publish(home, DAY)
+    names = CUSTOMER_SEGMENTS.column_names
+    found = {row[1]: dict(zip(names, row, strict=True)) for row in read(home, "customer_segments")}
+    assert found == {row["customer_key"]: row for row in segments()}
+    assert read(home, "segment_settings") == [(DAY, "high_from", 0.5, "currency", "computed", "Cut.")]
+
+
+def test_summary_adds_up_exactly(home):
+    write(home, segments())
+    publish.publish(home, DAY)
+    assert read(home, "segment_summary") == [
+        (DAY, "high", "loyal", "low", 2, 2 / 3, 1.0, 124.0),  # 0.1 + 0.2 + 0.7 as money, not as binary fractions
+        (DAY, "low", "prospect", "high", 1, 1 / 3, 0.0, 0.0),
+    ]
+
+
+def test_log_says_what_was_published(home):
+    write(home, segments())
+    snapshot = publish.publish(home, DAY)
+    (entry,) = read(home, "publish_log")
+    assert entry[1] == DAY
+    assert entry[3:7] == (3, snapshot.content_digest, "purchase", 3)
+    assert entry[8] > 20
+    assert entry[9] == 0
+
+
+def test_digest_is_the_rows_text(home):
+    # Computed here from PostgreSQL's description of its text format, for rows whose numbers print the same everywhere.
+    rows = [row for row in segments() if row["customer_key"] == "c1"]
+    write(home, rows)
+    lines = "".join(
+        "\t".join("\\N" if row[name] is None else f"{row[name]:g}" if isinstance(row[name], float) else str(row[name])
+                  for name in CUSTOMER_SEGMENTS.column_names) + "\n"
+        for row in rows
+    )  # fmt: skip
+    assert publish.publish(home, DAY).content_digest == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def digest_of(home, rows):
+    """Of staged rows alone: no audit, no switch."""
+    write(home, rows)
+    name = publish.load(home, CUSTOMER_SEGMENTS, DAY, LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([DAY]))
+    with warehouse.connect(home) as connection:
+        return publish.content_digest(connection, name)
+
+
+def test_digest_follows_the_rows(home):
+    digests = Counter()
+    for rows in (segments(), segments()[::-1], segments(recency_days=4), segments(monetary_value=None)):
+        digests[digest_of(home, rows)] += 1
+    assert sorted(digests.values()) == [1, 1, 2]  # the order does not matter, any value does
+
+
+def test_again_gives_equal_marts(home):
+    write(home, segments())
+    publish.publish(home, DAY)
+    once = marts(home)
+    publish.publish(home, DAY)
+    again = marts(home)
+    assert again.pop("publish_log") == 2 * once.pop("publish_log")
+    assert again == once
+    assert [row[0] for row in read(home, "publish_log")] == [1, 2]
+
+
+def test_old_day_again_leaves_current_alone(home):
+    for day in (DAY, NEXT):
+        write(home, segments(day), day)
+        publish.publish(home, day)
+    current = read(home, "customer_segments")
+    assert {row[0] for row in current} == {NEXT}
+    write(home, segments(rows=ROWS[:1]), cut=0.25)
+    publish.publish(home, DAY)
+    assert read(home, "customer_segments") == current
+    assert Counter(row[0] for row in read(home, "customer_segments_history")) == {DAY: 1, NEXT: 3}
+    assert [(row[0], row[2]) for row in read(home, "segment_settings")] == [(DAY, 0.25), (NEXT, 0.5)]
+    assert sum(row[4] for row in read(home, "segment_summary") if row[0] == DAY) == 1
+
+
+def test_setup_keeps_what_is_published(home):
+    write(home, segments())
+    publish.publish(home, DAY)
+    before = marts(home)
+    setup.create_warehouse(home)
+    assert marts(home) == before
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+NAN = float("nan")
+BROKEN = [
+    *segments(NEXT)[:1],
+    *segments(NEXT, recency_days=-1, value_tier="gold")[1:],
+    *segments(NEXT, expected_spend_30d=NAN)[:1],  # and c1 for the second time
+]
+
+
+def test_failed_audit_publishes_nothing(home):
+    write(home, segments())
+    publish.publish(home, DAY)
+    before = marts(home)
+    write(home, BROKEN, NEXT)
+    with pytest.raises(DataError) as raised:
+        publish.publish(home, NEXT)
+    for part in (
+        "recency_days_below_0: expected at least 0 days; observed 2 of 4 rows (50.00%)",
+        "value_tier_unknown: expected one of high, medium, low; observed 2 of 4 rows",
+        "expected_spend_30d_not_finite",
+        "key_unique",
+        "nothing was published; the refused rows are in staging.customer_segments_v1_20171231_",
+    ):
+        assert part in str(raised.value)
+    assert marts(home) == before
+    assert len(staging(home)) == 2  # kept, to be looked at
+    write(home, segments(NEXT), NEXT)
+    publish.publish(home, NEXT)
+    assert staging(home) == []
+    assert {row[0] for row in read(home, "customer_segments")} == {NEXT}
+
+
+@pytest.mark.parametrize(
+    ("rows", "scored", "message"),
+    [
+        ([], None, r"row_count"),  # an empty snapshot must never replace a full one
+        (segments()[:2] + segments(NEXT)[2:], None, r"another_day"),
+        (segments(), 2, r"3 customers have a segment, 2 a score"),
+        (segments()[:2] + segments(model_version=4)[2:], None, r"name 2: purchase/3, purchase/4"),
+    ],
+)
+def test_audit_refuses(home, rows, scored, message):
+    write(home, rows, DAY, scored)
+    with pytest.raises(DataError, match=f"(?s){message}.*nothing was published"):
+        publish.publish(home, DAY)
+    assert not any(marts(home).values())
+
+
+def test_null_where_none_may_be_is_refused(home):
+    # The engine's writer does not know "not null"; the lake's reader does.
+    write(home, segments())
+    file = LakeTable(home, CUSTOMER_SEGMENTS).folder(DAY) / "part-0.parquet"
+    pq.write_table(pa.Table.from_pylist(segments(value_tier=None)).select(CUSTOMER_SEGMENTS.column_names), file)
+    with pytest.raises(DataError, match=r"customer_segments of 2017-12-30 does not fit its contract.*value_tier"):
+        publish.publish(home, DAY)
+
+
+def test_a_day_without_segments_is_named(home):
+    with pytest.raises(DataError, match=f"customer_segments has no partition for {DAY}"):
+        publish.publish(home, DAY)
+
+
+def test_no_setup_is_named(home):
+    write(home, segments())
+    with warehouse.connect(home) as connection:
+        connection.execute("drop schema staging cascade")
+    with pytest.raises(SetupError, match=r"not set up.*staging.*`python -m jobs setup`"):
+        publish.publish(home, DAY)
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+
+
+class Publishing(threading.Thread):
+    """A publish of its own; ``join`` raises what it raised."""
+
+    def __init__(self, home: Home, day: date):
+        super().__init__()
+        self.home, self.day, self.error = home, day, None
+        self.start()
+
+    def run(self):
+        try:
+            publish.publish(self.home, self.day)
+        except Exception as error:
+            self.error = error
+
+    def result(self):
+        self.join(60)
+        assert not self.is_alive()
+        if self.error:
+            raise self.error
+
+
+def wait_for_log(caplog, text):
+    deadline = time.monotonic() + 30
+    while not any(text in record.getMessage() for record in caplog.records):
+        assert time.monotonic() < deadline, f"never said {text!r}"
+        time.sleep(0.02)
+
+
+def test_second_publisher_of_a_day_waits(home, caplog):
+    caplog.set_level("INFO")
+    write(home, segments())
+    with warehouse.connect(home, autocommit=True) as first, publish._only_publisher_of(first, DAY):
+        second = Publishing(home, DAY)
+        wait_for_log(caplog, "another publish of 2017-12-30 is running")
+        assert staging(home) == []  # it has not begun: it would drop what the first is loading
+    second.result()
+    assert len(read(home, "customer_segments")) == 3
+
+
+def test_two_publishers_at_once(home):
+    write(home, segments())
+    write(home, segments(NEXT), NEXT)
+    publishers = [Publishing(home, day) for day in (DAY, NEXT, DAY, NEXT)]
+    for publisher in publishers:
+        publisher.result()
+    seen = marts(home)
+    assert [len(seen[view]) for view in ("customer_segments", "customer_segments_history", "publish_log")] == [3, 6, 4]
+    assert {row[0] for row in seen["customer_segments"]} == {NEXT}
+    assert staging(home) == []
+
+
+def test_reader_keeps_its_day_and_does_not_block_others(home, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(publish_switch, "LOCK_ATTEMPT", "200ms")
+    write(home, segments())
+    publish.publish(home, DAY)
+    before = marts(home)
+    with warehouse.connect(home, "bi_reader") as slow:
+        slow.execute("select * from marts.customer_segments").fetchall()  # and its transaction stays open
+        write(home, segments(rows=ROWS[:1]))
+        second = Publishing(home, DAY)
+        wait_for_log(caplog, "waiting for readers of the marts to finish: session")
+        assert marts(home) == before  # others read on, within the attempt's 200 ms
+        assert len(slow.execute("select * from marts.customer_segments").fetchall()) == 3
+    second.result()
+    assert len(read(home, "customer_segments")) == 1
+
+
+def test_endless_reader_is_named(home, monkeypatch):
+    monkeypatch.setattr(publish_switch, "LOCK_LIMIT_S", 0)
+    monkeypatch.setattr(publish_switch, "LOCK_ATTEMPT", "100ms")
+    write(home, segments())
+    publish.publish(home, DAY)
+    with warehouse.connect(home, "bi_reader", application_name="a dashboard") as slow:
+        slow.execute("select * from marts.customer_segments_history")
+        with pytest.raises(UnavailableError, match=r"session .* of bi_reader a dashboard"):
+            publish.publish(home, DAY)
+    publish.publish(home, DAY)
+    assert staging(home) == []
+
+
+def test_query_planned_before_a_new_day_never_finds_nothing(home):
+    # The parent is locked for a new day too: the pointer must not move under a query that knows no such partition.
+    write(home, segments())
+    publish.publish(home, DAY)
+    write(home, segments(NEXT), NEXT)
+    counts, stop = set(), threading.Event()
+
+    def poll():
+        with psycopg.connect(warehouse.uri(home, "bi_reader"), autocommit=True) as connection:
+            while not stop.is_set():
+                counts.add(connection.execute("select count(*) from marts.customer_segments").fetchone()[0])
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    try:
+        for day in (NEXT, DAY, NEXT):
+            publish.publish(home, day)
+    finally:
+        stop.set()
+        reader.join()
+    assert counts == {3}
