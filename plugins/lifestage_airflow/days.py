@@ -13,16 +13,16 @@ LABEL_WINDOW_DAYS = 30
 def business_date(params: dict, dag_run: Any, timezone: str = "UTC") -> date:
     """The parameter ``ds``, else the first day of the run's data interval in the shop's time zone.
 
-    A run without a logical date has no interval: it means the last day that was over when it was due.
-    AirflowFailException where logical date and interval contradict each other, since a guess would rewrite the wrong
+    A run that has no interval (none was asked for, or the DAG has no schedule) means the last day that was over when
+    it was due. AirflowFailException where logical date and interval contradict each other, since a guess would rewrite the wrong
     day: ``airflow dags trigger --logical-date`` keeps yesterday's interval whatever date it is given.
     """
     if params.get("ds"):
         return date.fromisoformat(params["ds"])
     zone = ZoneInfo(timezone)
     start, end, logical = dag_run.data_interval_start, dag_run.data_interval_end, dag_run.logical_date
-    if start is None or logical is None:
-        return dag_run.run_after.astimezone(zone).date() - timedelta(days=1)
+    if start is None or logical is None or start == end:
+        return (logical or dag_run.run_after).astimezone(zone).date() - timedelta(days=1)
     if not (start <= logical < end or _follows(end, logical)):
         raise AirflowFailException(
             f"the run's logical date is {logical:%Y-%m-%d %H:%M}, but its data interval is {start:%Y-%m-%d} to "

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 REPOSITORY = Path(__file__).resolve().parents[2]
 NO_RETRY = {65: "the data is wrong", 78: "a setting is wrong"}
 """Exit codes (jobs/errors.py) after which another try gives the same."""
-GRACE_S = 3.0
+GRACE_S = 2.5
 """Seconds between SIGTERM and SIGKILL; Airflow itself kills the task 5 s after it asked it to end."""
 
 
@@ -120,7 +120,7 @@ def end_group(process: subprocess.Popen, grace_s: float = GRACE_S) -> None:
         time.sleep(0.05)
     _signal(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=1)
+        process.wait(timeout=0.5)
 
 
 def _signal(group: int, number: int) -> bool:

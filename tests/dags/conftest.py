@@ -1,0 +1,71 @@
+"""An Airflow of the tests' own: settings before the first import, a fresh metadata database, the project's DAGs."""
+
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# A space in the path, as a user's may have. Airflow reads its settings when it is imported, so they stand here.
+SCRATCH = Path(tempfile.mkdtemp(prefix="lifestage airflow "))
+os.environ |= {
+    "AIRFLOW_HOME": str(SCRATCH),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{SCRATCH}/airflow.db",
+    "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(SCRATCH / "logs"),
+}
+for name in ("LIFESTAGE_PYTHON", "LIFESTAGE_HOME", "LIFESTAGE_ENGINE"):
+    os.environ.pop(name, None)
+
+
+def pytest_unconfigure(config):
+    import shutil
+
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dags():
+    """The project's DAGs by id, as the DAG processor finds them."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(REPOSITORY / "dags"), bundle_name="dags-folder")
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+@pytest.fixture(scope="session")
+def metadata(dags):
+    """A migrated metadata database that knows the DAGs; yields a maker of sessions."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+    from airflow.utils.db import initdb
+    from airflow.utils.session import create_session
+
+    initdb()
+    manager = DagBundlesManager()
+    with create_session() as session:
+        manager.sync_bundles_to_db(session=session)
+    bundle = next(iter(manager.get_all_dag_bundles()))
+    bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+    sync_bag_to_db(bag, bundle.name, bundle.version)
+    return create_session
+
+
+@pytest.fixture
+def interpreter(tmp_path, monkeypatch):
+    """Makes LIFESTAGE_PYTHON a program of the test's: ``interpreter(code)``, with the job's arguments in sys.argv."""
+
+    def make(code: str) -> Path:
+        path = tmp_path / "python of the test"
+        path.write_text(f"#!{sys.executable}\n{code}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("LIFESTAGE_PYTHON", str(path))
+        return path
+
+    return make

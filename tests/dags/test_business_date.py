@@ -1,0 +1,138 @@
+"""Which day a run works on, for every way a run can come to be: each made by Airflow's own code."""
+
+from datetime import date, datetime, timedelta
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from hypothesis import given
+from hypothesis import strategies as st
+from lifestage_airflow.days import business_date, matured_cutoff
+from lifestage_airflow.timetable import BusinessDayTimetable
+from pendulum import DateTime
+from pendulum import timezone as zone_of
+
+UTC = ZoneInfo("UTC")
+
+
+def utc(*parts: int) -> DateTime:
+    return DateTime(*parts, tzinfo=zone_of("UTC"))
+
+
+@pytest.fixture(scope="module")
+def daily(metadata):
+    """The DAG as scheduler and API server know it: read back from the metadata database."""
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    with metadata() as session:
+        return session.scalar(SerializedDagModel.latest_item_select_object("lifestage_daily")).dag
+
+
+def test_scheduled_run(daily):
+    """The run that the scheduler makes when 30 December is over works on 30 December."""
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    before = DataInterval(utc(2017, 12, 29), utc(2017, 12, 30))
+    info = daily.timetable.next_dagrun_info(
+        last_automated_data_interval=before, restriction=TimeRestriction(utc(2010, 1, 1), None, catchup=True)
+    )
+    run = SimpleNamespace(
+        data_interval_start=info.data_interval.start, data_interval_end=info.data_interval.end,
+        logical_date=info.logical_date, run_after=info.run_after,
+    )  # fmt: skip
+    assert business_date({}, run) == date(2017, 12, 30)
+    assert info.run_after == utc(2017, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("logical_date", "day"),
+    [
+        ("2017-12-30T00:00:00Z", date(2017, 12, 30)),  # a date alone names the day itself
+        ("2017-12-31T09:15:00Z", date(2017, 12, 30)),  # a moment means the last day that was over
+        ("2017-12-31T23:59:59Z", date(2017, 12, 30)),
+        (None, date(2017, 12, 31)),  # no logical date: the last day that was over when it was due
+    ],
+)
+def test_run_by_hand_in_the_ui(daily, logical_date, day):
+    from airflow.api_fastapi.core_api.datamodels.dag_run import TriggerDAGRunPostBody
+
+    body = TriggerDAGRunPostBody(logical_date=logical_date, run_after=utc(2018, 1, 1, 7))
+    made = body.validate_context(daily)
+    start, end = made["data_interval"] or (None, None)
+    run = SimpleNamespace(
+        data_interval_start=start, data_interval_end=end, logical_date=made["logical_date"], run_after=made["run_after"]
+    )
+    assert business_date({}, run) == day
+    # The parameter wins over whatever the run's dates say.
+    assert business_date({"ds": "2016-02-29"}, run) == date(2016, 2, 29)
+
+
+def test_run_by_hand_on_the_command_line(metadata):
+    """`airflow dags trigger` works on yesterday; with --logical-date its interval is still yesterday's: refused."""
+    from airflow.api.common.trigger_dag import trigger_dag
+    from airflow.utils.types import DagRunTriggeredByType
+
+    due = utc(2018, 1, 5, 7, 30)
+    plain = trigger_dag("lifestage_daily", triggered_by=DagRunTriggeredByType.CLI, run_after=due)
+    assert business_date({}, plain) == date(2018, 1, 4)
+
+    dated = trigger_dag(
+        "lifestage_daily", triggered_by=DagRunTriggeredByType.CLI, run_id="dated", run_after=due,
+        logical_date=utc(2017, 3, 1),
+    )  # fmt: skip
+    with pytest.raises(AirflowFailException, match=r'--conf \'\{"ds": "2017-03-01"\}\''):
+        business_date({}, dated)
+    assert business_date({"ds": "2017-03-01"}, dated) == date(2017, 3, 1)
+
+
+def test_backfill(metadata):
+    from airflow.models.backfill import _create_backfill
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import select
+
+    backfill = _create_backfill(
+        dag_id="lifestage_daily", from_date=utc(2017, 6, 29), to_date=utc(2017, 7, 1), max_active_runs=1, reverse=False,
+        dag_run_conf=None, triggering_user_name="test",
+    )  # fmt: skip
+    with metadata() as session:
+        runs = session.scalars(select(DagRun).where(DagRun.backfill_id == backfill.id).order_by(DagRun.logical_date))
+        assert [business_date({}, run) for run in runs] == [date(2017, 6, 29), date(2017, 6, 30), date(2017, 7, 1)]
+
+
+def test_a_dag_without_schedule_means_the_last_day_that_was_over():
+    started = datetime(2017, 12, 31, 9, 15, tzinfo=UTC)
+    run = SimpleNamespace(
+        data_interval_start=started, data_interval_end=started, logical_date=started, run_after=started
+    )
+    assert business_date({}, run) == date(2017, 12, 30)
+    # Labels are the 30 days after a cutoff: those of 30 November end with 30 December.
+    assert matured_cutoff({}, run) == date(2017, 11, 30)
+    assert matured_cutoff({"ds": "2017-12-31"}, run) == date(2017, 12, 1)
+    assert matured_cutoff({"ds": "2017-12-31", "cutoff": "2017-10-01"}, run) == date(2017, 10, 1)
+
+
+@given(
+    st.integers(1_300_000_000, 1_900_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]),
+)
+def test_a_moment_means_the_last_local_day_that_was_over(moment, name):
+    """Independent reckoning: the local date a moment falls on, less one day; the date itself at local midnight."""
+    timetable = BusinessDayTimetable(name)
+    interval = timetable.infer_manual_data_interval(run_after=DateTime.instance(moment))
+    run = SimpleNamespace(
+        data_interval_start=interval.start, data_interval_end=interval.end, logical_date=moment, run_after=moment
+    )
+    local = moment.astimezone(ZoneInfo(name))
+    is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
+    expected = local.date() if is_midnight else local.date() - timedelta(days=1)
+    assert business_date({}, run, name) == expected
+
+
+@given(st.dates(date(2011, 1, 1), date(2030, 1, 1)), st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
+def test_local_midnight_names_its_day(day, name):
+    midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(name))
+    timetable = BusinessDayTimetable.deserialize(BusinessDayTimetable(name).serialize())
+    interval = timetable.infer_manual_data_interval(run_after=DateTime.instance(midnight).in_timezone("UTC"))
+    assert interval.start.astimezone(ZoneInfo(name)).date() == day
+    assert interval.end.astimezone(ZoneInfo(name)).date() == day + timedelta(days=1)
