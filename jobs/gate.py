@@ -4,6 +4,7 @@ Results are kept under ``validations/<table>/<day>.json`` of the home: counts an
 no clock, so that the same rows leave the same bytes. ``python -m jobs validate --docs`` turns them into Data Docs.
 """
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -39,7 +40,10 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Every check of ``table`` on the ``rows`` of ``day`` … ``last``: one day, unless a range was gated at once."""
+    """Every check of ``table`` on the ``rows`` of ``day`` … ``last``: one day, unless a range was gated at once.
+
+    ``contract``: digest of the contract that the rows were held to.
+    """
 
     table: str
     day: date
@@ -47,6 +51,7 @@ class GateResult:
     rows: int
     outcomes: tuple[CheckOutcome, ...]
     path: Path
+    contract: str
 
     @property
     def failed(self) -> tuple[CheckOutcome, ...]:
@@ -87,6 +92,11 @@ class GateResult:
         )
 
 
+def contract_digest(table: Table) -> str:
+    """Changes whenever the contract does."""
+    return hashlib.sha256(repr(table).encode()).hexdigest()
+
+
 def result_path(home: Home, table: Table, day: date, last: date) -> Path:
     """Where the verdict on a lake table's partitions of ``day`` … ``last`` is kept."""
     return home.validations / table.name / (f"{day}_{last}.json" if last > day else f"{day}.json")
@@ -106,7 +116,7 @@ def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last:
     path = result_path(home, table, day, last)
     outcomes = _outcomes(frame_batch(table, frame, (day, last)), wrong, by_day)
     rows = frame.count() if by_day is None else sum(by_day.values())
-    return _kept(GateResult(table.name, day, last, rows, outcomes, path))
+    return _kept(GateResult(table.name, day, last, rows, outcomes, path, contract_digest(table)))
 
 
 def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day: date) -> GateResult:
@@ -120,7 +130,7 @@ def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day
     path = home.validations / table.name / f"{day}-warehouse.json"
     with relation_batch(table, uri, schema, relation, day) as batch:
         outcomes = _outcomes(batch, _wrong_types(table, found, dialect=1))
-    return _kept(GateResult(table.name, day, day, rows, outcomes, path))
+    return _kept(GateResult(table.name, day, day, rows, outcomes, path, contract_digest(table)))
 
 
 def _outcomes(batch: "Batch", wrong: list[str], by_day: dict[date, int] | None = None) -> tuple[CheckOutcome, ...]:

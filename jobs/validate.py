@@ -15,7 +15,7 @@ from expectations.events import EVENTS, INGEST_REPORT
 from expectations.tables import LAKE
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
 from jobs.engine import open_engine
-from jobs.gate import GateResult, gate_frame, result_path
+from jobs.gate import GateResult, contract_digest, gate_frame, result_path
 from jobs.home import Home
 from jobs.lake import LakeTable
 
@@ -66,11 +66,12 @@ def main(args: argparse.Namespace) -> None:
 
 
 def has_passed(home: Home, table: Table, days: list[date]) -> bool:
-    """Whether the partitions passed the gate together after they were last written."""
+    """Whether the partitions passed the gate together, by today's contract, after they were last written."""
     path = result_path(home, table, days[0], days[-1])
     if not path.exists() or path.stat().st_mtime <= max(LakeTable(home, table).written_at(day) for day in days):
         return False
-    return json.loads(path.read_text())["passed"]
+    kept = json.loads(path.read_text())
+    return kept["passed"] and kept.get("contract") == contract_digest(table)
 
 
 def gate_partitions(home: Home, table: Table, spark: "SparkSession", days: list[date]) -> GateResult:

@@ -1,11 +1,13 @@
 """The validate command: what it gates, what it prints, how it stops, and the Data Docs built from what it keeps."""
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pytest
 
+from expectations.contract import Check
 from expectations.events import EVENTS, INGEST_REPORT
 from jobs import validate
 from jobs.__main__ import main as jobs_main
@@ -89,6 +91,40 @@ def test_a_range_is_gated_at_once_and_names_the_empty_day(home, land, ingest, ru
     assert f"events {days[0]}…{days[-1]}: passed, 5 rows" in capsys.readouterr().out
     assert "1 of 3 days outside: 2024-03-05 (0 rows)" in caplog.text
     assert (home.validations / "events" / f"{days[0]}_{days[-1]}.json").exists()
+
+
+def test_what_has_passed_is_skipped_until_rows_or_contract_change(home, land, ingest, run, monkeypatch):
+    land(DAY, *sales(DAY, 3))
+    ingest(DAY)
+    arguments = ("--table", "events", "--ds", f"{DAY}", "--skip-unchanged")
+    gated = []
+    gate = validate.gate_frame
+    monkeypatch.setattr(validate, "gate_frame", lambda *a, **k: gated.append(a[1].name) or gate(*a, **k))
+
+    def ran():
+        gated.clear()
+        assert run(*arguments) == 0
+        return gated != []
+
+    assert ran()
+    assert not ran()
+    # The same rows written anew are gated anew.
+    events = LakeTable(home, EVENTS)
+    events.write_arrow(DAY, events.read_arrow([DAY]))
+    assert ran()
+    assert not ran()
+    # So are old rows when the contract asks something else of them.
+    stricter = replace(EVENTS, checks=(*EVENTS.checks, Check(kind="row_count", severity="fail", minimum=3, why="w")))
+    monkeypatch.setattr(validate, "LAKE", (stricter,))
+    assert ran()
+    assert not ran()
+
+
+def test_what_has_failed_is_never_skipped(land, ingest, run):
+    land(DAY, *sales(DAY, 2), SALE.format(day=DAY, n=3).replace("10.50", "much"))
+    ingest(DAY)
+    for _ in range(2):
+        assert run("--table", "events", "--ds", f"{DAY}", "--skip-unchanged") == 65
 
 
 def test_mending_the_file_and_running_again_leaves_what_a_clean_run_leaves(home, land, ingest, run):
