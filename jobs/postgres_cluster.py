@@ -32,6 +32,7 @@ SERVER_ACCOUNT = "pgserver"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "120",
+    "max_locks_per_transaction": "512",  # a query of the history locks every day's partition and its index
     "shared_buffers": "128MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",

@@ -33,6 +33,7 @@ def uri(
     """
     parts = _external(home, role) if is_external() and database == "warehouse" else None
     if parts is None:
+        home.sources  # noqa: B018 - a wrong folder should say so, not be given a server
         server = ensure_running(home)
         host = str(server.socket_folder) if socket else server.host
         password = secret(home, f"{role}_password")

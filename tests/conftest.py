@@ -24,7 +24,10 @@ def warehouse_home() -> "Iterator[Home]":
 
     folder = Path(tempfile.mkdtemp(prefix="lifestage tests "))
     home = Home(folder / "home")
-    setup.main(setup.arg_parser().parse_args(["--home", str(home.path), "--source", "complete_journey"]))
-    yield home
-    postgres.stop(home)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LIFESTAGE_WAREHOUSE_URI", "MLFLOW_TRACKING_URI"):  # tests empty what they are given
+            patch.delenv(name, raising=False)
+        setup.main(setup.arg_parser().parse_args(["--home", str(home.path), "--source", "complete_journey"]))
+        yield home
+        postgres.stop(home)
     shutil.rmtree(folder)

@@ -204,6 +204,11 @@ def test_another_users_home_is_named(home):
     assert "belongs to another user" in done
 
 
+def run_job(home, *arguments):
+    command = [sys.executable, "-m", "jobs", *arguments, "--home", str(home.path)]
+    return subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True, **NOBODY).stdout
+
+
 @as_root
 def test_root_uses_the_home_of_another_user():
     with tempfile.TemporaryDirectory(prefix="lifestage tests ") as folder:
@@ -211,8 +216,10 @@ def test_root_uses_the_home_of_another_user():
         home = Home(Path(folder).resolve())
         pid = int(in_python(PRINT_PID, home, **NOBODY).communicate(timeout=60)[0])
         assert psutil.Process(pid).uids().real == 65534
-        kill(home)
         try:
+            run_job(home, "setup", "--source", "complete_journey")
+            assert "(0 rows)" in run_job(home, "sql", "select * from customer_segments")
+            kill(home)
             assert query(home) == 1
             assert psutil.Process(postgres.running(home).pid).uids().real == 65534
         finally:
