@@ -20,6 +20,8 @@ from jobs.processes import end_tree
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
+CLOCK_SLACK_S = 5.0
+"""Start times are reckoned from boot by the wall clock, so a correction of the clock moves them a little."""
 LAST_LINES = 15
 """How much of a log goes into the message about a service that did not start."""
 
@@ -47,7 +49,8 @@ class Record:
     def is_running(self) -> bool:
         try:
             process = psutil.Process(self.pid)
-            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < CLOCK_SLACK_S
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 

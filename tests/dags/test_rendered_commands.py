@@ -1,7 +1,7 @@
 """The commands each DAG really runs, task by task, held in golden files; REBUILD=1 writes them anew.
 
 Each DAG runs by dag.test with a program in the interpreter's place that notes what it was called with, so templates,
-XCom and order are Airflow's own. `tests/jobs/test_golden_commands.py` puts every golden command through the job's parser.
+XCom and order are Airflow's own. `tests/jobs/test_golden_commands.py` parses them with the jobs' parsers.
 """
 
 import json
