@@ -54,7 +54,8 @@ def promote(name: str, version: int, home: HomePath = None) -> int | None:
     client = mlflow_for(home).MlflowClient()
     before = champion(home, name)
     client.set_registered_model_alias(name, CHAMPION, str(version))
-    if client.get_registered_model(name).aliases.get(CHALLENGER) == str(version):
+    # Stores differ on whether a version is text or a number.
+    if int(client.get_registered_model(name).aliases.get(CHALLENGER, 0)) == version:
         client.delete_registered_model_alias(name, CHALLENGER)
     return before
 

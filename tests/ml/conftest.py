@@ -1,0 +1,153 @@
+"""A simulated shop with known truth: every customer buys each day with a probability of their own, for ever.
+
+So the true chance of a purchase within 30 days and the true mean of spend are known, and recency alone cannot tell all.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES, WINDOWS_DAYS
+from expectations.contract import Table
+from jobs.schemas import arrow_schema
+from ml.dataset import Examples, Splits, training_cutoffs
+
+FIRST_DAY = date(2020, 1, 1)
+DAYS = 240
+CUTOFF = FIRST_DAY + timedelta(days=DAYS - 31)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """bought and spent: (customers, days). The last ``prospects`` rows never buy; they only get a campaign on day 0."""
+
+    daily_probability: np.ndarray
+    mean_spend: np.ndarray
+    bought: np.ndarray
+    spent: np.ndarray
+    keys: np.ndarray
+
+    @property
+    def true_probability(self) -> np.ndarray:
+        return 1 - (1 - self.daily_probability) ** 30
+
+    @classmethod
+    def simulate(cls, customers: int = 1200, prospects: int = 10, seed: int = 7) -> "Shop":
+        rng = np.random.default_rng(seed)
+        daily = np.concatenate([rng.beta(0.7, 12, customers), np.zeros(prospects)])
+        mean_spend = rng.lognormal(3.5, 0.6, customers + prospects)
+        bought = rng.random((customers + prospects, DAYS)) < daily[:, None]
+        spent = (bought * mean_spend[:, None] * rng.lognormal(-0.08, 0.4, bought.shape)).round(2)
+        keys = np.array([f"{n:064x}" for n in rng.permutation(customers + prospects)])
+        return cls(daily, mean_spend, bought, spent, keys)
+
+    def features(self, cutoff: date) -> pd.DataFrame:
+        """Features as of ``cutoff`` with the contract's columns, computed apart from the jobs."""
+        today = (cutoff - FIRST_DAY).days
+        seen, spent = self.bought[:, : today + 1], self.spent[:, : today + 1]
+        days = [np.flatnonzero(row) for row in seen]
+        gaps = [np.diff(d) for d in days]
+        frame = pd.DataFrame({"customer_key": self.keys, "snapshot_date": cutoff})
+        frame["tenure_days"] = today
+        frame["recency_days"] = [today - d[-1] if len(d) else None for d in days]
+        frame["first_purchase_date"] = [FIRST_DAY + timedelta(days=int(d[0])) if len(d) else None for d in days]
+        frame["last_purchase_date"] = [FIRST_DAY + timedelta(days=int(d[-1])) if len(d) else None for d in days]
+        frame["frequency_days"] = frame["order_count"] = [len(d) for d in days]
+        frame["monetary_value"] = [s.sum() / len(d) if len(d) else None for s, d in zip(spent, days, strict=True)]
+        frame["gap_mean_days"] = [g.mean() if len(g) else None for g in gaps]
+        frame["gap_last_days"] = [g[-1] if len(g) else None for g in gaps]
+        frame["gap_mean_before_last_days"] = [g[:-1].mean() if len(g) > 1 else None for g in gaps]
+        for window in WINDOWS_DAYS:
+            count = seen[:, -window:].sum(axis=1)
+            for name in ("event_count", "purchase_days", "order_count", "purchase_count"):
+                frame[f"{name}_{window}d"] = count
+            for name in ("return_count", "coupon_count", "campaign_count", "return_amount", "discount_amount"):
+                frame[f"{name}_{window}d"] = 0
+            frame[f"purchase_amount_{window}d"] = spent[:, -window:].sum(axis=1)
+        return frame[FEATURES.column_names]
+
+    def examples(self, cutoffs: list[date]) -> Examples:
+        """What ml.dataset reads from the lake, made in memory."""
+        parts = []
+        for cutoff in sorted(cutoffs):
+            frame, after = self.features(cutoff), (cutoff - FIRST_DAY).days + 1
+            frame["spend"] = self.spent[:, after : after + 30].sum(axis=1)
+            parts.append(frame[frame["frequency_days"] > 0].sort_values("customer_key"))
+        rows = pd.concat(parts)
+        matrix = rows[list(FEATURE_NAMES)].astype("float64").to_numpy()
+        spend = rows["spend"].to_numpy()
+        return Examples(rows["customer_key"].to_numpy(), matrix, (spend > 0).astype(np.float64), spend)
+
+    def splits(self) -> Splits:
+        cutoffs = training_cutoffs(CUTOFF, FIRST_DAY)
+        test, valid, *train = cutoffs
+        return Splits(tuple(cutoffs), self.examples(train), self.examples([valid]), self.examples([test]))
+
+    def customer_day(self, day: date) -> pd.DataFrame:
+        n = (day - FIRST_DAY).days
+        rows = np.flatnonzero(self.bought[:, n])
+        frame = pd.DataFrame({"customer_key": self.keys[rows], "event_date": day, "arrival_date": day})
+        for name in ("event_count", "purchase_count"):
+            frame[name] = 1
+        for name in ("return_count", "coupon_count", "campaign_count", "quantity", "return_amount", "discount_amount"):
+            frame[name] = 0
+        frame["order_ids"] = [[f"{day}-{row}"] for row in rows]
+        frame["purchase_amount"] = self.spent[rows, n]
+        return frame
+
+
+def write_partition(home: Path, table: Table, day: date, rows: pd.DataFrame) -> None:
+    """One partition of the lake with the contract's types."""
+    folder = home / "lake" / table.folder(day)
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = {}
+    for field in arrow_schema(table):
+        if field.name in rows:
+            exact = pa.types.is_decimal(field.type)
+            values = pa.array(rows[field.name].tolist(), pa.float64() if exact else None, from_pandas=True)
+            columns[field.name] = values.cast(field.type, safe=not exact)
+    pq.write_table(pa.table(columns), folder / "part-0.parquet")
+
+
+@pytest.fixture(scope="session")
+def shop() -> Shop:
+    return Shop.simulate()
+
+
+@pytest.fixture(scope="session")
+def splits(shop: Shop) -> Splits:
+    return shop.splits()
+
+
+@pytest.fixture(scope="session")
+def shop_home(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home, in a path with a space, whose lake holds the simulated shop and whose MLflow is a file of its own."""
+    home = tmp_path_factory.mktemp("simulated shop")
+    (home / "mlflow").mkdir()
+    (home / "shop.json").write_text(json.dumps({"shop": "simulated", "sources": ["simulated"]}))
+    (home / "mlflow" / "tracking_uri").write_text(f"sqlite:///{home}/mlflow/mlflow.db\n")
+    for n in range(DAYS):
+        write_partition(
+            home, CUSTOMER_DAY, FIRST_DAY + timedelta(days=n), shop.customer_day(FIRST_DAY + timedelta(days=n))
+        )
+    for cutoff in training_cutoffs(CUTOFF, FIRST_DAY):
+        write_partition(home, FEATURES, cutoff, shop.features(cutoff))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def _own_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tester's own MLflow stays untouched."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(name="write_partition", scope="session")
+def _write_partition():
+    return write_partition
