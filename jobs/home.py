@@ -96,5 +96,7 @@ class Home:
         if landing:
             known["landing"][source] = str(landing.resolve())
         if json.dumps(known) != before or not self._shop_file.exists():
-            self._shop_file.write_text(json.dumps(known, indent=2) + "\n")
+            staged = self._shop_file.with_suffix(".new")
+            staged.write_text(json.dumps(known, indent=2) + "\n")
+            os.replace(staged, self._shop_file)  # other processes read it at any time
         self.__dict__.pop("sources", None)

@@ -4,6 +4,7 @@ Other servers of one's own: LIFESTAGE_WAREHOUSE_URI (the warehouse) and MLFLOW_T
 """
 
 import argparse
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -38,8 +39,17 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
-    if args.source:
-        home.adopt(load_mapping(args.source).shop, args.source, args.landing)
+    shop = load_mapping(args.source).shop if args.source else None
+    home.run.mkdir(parents=True, exist_ok=True)
+    with open(home.run / "setup.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one setup at a time
+        if shop:
+            home.adopt(shop, args.source, args.landing)
+        set_up(home)
+
+
+def set_up(home: Home) -> None:
+    """Everything of a home that has a shop; leaves what is there as it is."""
     log.info("home %s, sources %s", home.path, ", ".join(home.sources))
     for folder in (home.landing, home.lake, home.mlflow, home.airflow, home.logs, home.run, home.validations):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,8 @@
 """Run one SQL statement on the warehouse and print its rows as a table: python -m jobs sql "select * from …"."""
 
 import argparse
+import os
+import sys
 from collections.abc import Iterable, Sequence
 
 import psycopg
@@ -38,7 +40,10 @@ def main(args: argparse.Namespace) -> None:
         names = [result.fname(column).decode() for column in range(result.nfields)]
         right = [result.ftype(column) in NUMERIC_TYPES for column in range(result.nfields)]
         rows = [[_text(result.get_value(row, column)) for column in range(len(names))] for row in range(result.ntuples)]
-    print(format_csv(names, rows) if args.csv else format_table(names, rows, right))
+    try:
+        print(format_csv(names, rows) if args.csv else format_table(names, rows, right), flush=True)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _text(value: bytes | None) -> str | None:
