@@ -360,7 +360,7 @@ def test_query_planned_before_a_new_day_never_finds_nothing(home):
     reader = threading.Thread(target=poll)
     reader.start()
     try:
-        for day in (NEXT, DAY, NEXT):
+        for day in (NEXT, DAY):
             publish.publish(home, day)
     finally:
         stop.set()
