@@ -21,7 +21,7 @@ from jobs.errors import SetupError, UnavailableError
 from jobs.home import Home
 from jobs.mapping import load_mapping
 from jobs.postgres_cluster import secret
-from jobs.warehouse import DATABASES, READER, WRITER, connect, connect_to, is_external, mlflow_uri
+from jobs.warehouse import DATABASES, READER, WRITER, connect, connect_to, external_password, is_external, mlflow_uri
 from jobs.warehouse_ddl import all_statements, database_statements, reader_statements, stored_name
 
 log = logging.getLogger(__name__)
@@ -110,8 +110,7 @@ def _prepare_external(home: Home) -> None:
         admin.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
         there = {name for (name,) in admin.execute("select rolname from pg_roles")}
         for role in {WRITER, READER} - there:
-            given = os.environ.get(f"LIFESTAGE_{role.upper()}_PASSWORD")
-            _ensure_role(admin, role, given or secret(home, f"{role}_password"))
+            _ensure_role(admin, role, external_password(home, role))
         if READER not in there:
             _run(admin, reader_statements(READER))
         database = sql.Identifier(admin.info.dbname).as_string(admin)

@@ -102,8 +102,13 @@ def _external(home: Home, role: str) -> dict[str, str]:
         if parts.get("user") != WRITER:  # an administrator's address: what we make still has to belong to the writer
             parts["options"] = f"{parts.get('options', '')} -crole={WRITER}".strip()
         return parts
-    given = os.environ.get(f"LIFESTAGE_{role.upper()}_PASSWORD")
-    return parts | {"user": role, "password": given or secret(home, f"{role}_password")}
+    return parts | {"user": role, "password": external_password(home, role)}
+
+
+def external_password(home: Home, role: str) -> str:
+    """LIFESTAGE_BI_READER_PASSWORD or LIFESTAGE_WRITER_PASSWORD, else the generated one that setup gives the role."""
+    variable = f"LIFESTAGE_{role.removeprefix('lifestage_').upper()}_PASSWORD"
+    return os.environ.get(variable) or secret(home, f"{role}_password")
 
 
 def _joined(parts: dict[str, str], driver: str | None) -> str:

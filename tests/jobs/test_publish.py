@@ -189,6 +189,17 @@ def test_setup_keeps_what_is_published(home):
     assert marts(home) == before
 
 
+def test_administrators_address_of_a_server_of_ones_own(home, monkeypatch):
+    # Every way in (psycopg, ADBC, SQLAlchemy) takes the writer's role, so that the views go on reading what it owns.
+    monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", warehouse.uri(home, "postgres", "warehouse"))
+    write(home, segments())
+    publish.publish(home, DAY)
+    assert len(read(home, "customer_segments")) == 3
+    owners = "select distinct tableowner from pg_tables where schemaname in ('warehouse', 'staging')"
+    with warehouse.connect(home) as connection:
+        assert connection.execute(owners).fetchall() == [("lifestage_writer",)]
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
