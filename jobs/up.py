@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from datetime import datetime
 
@@ -146,10 +147,21 @@ def mlflow_address(found: dict[str, Record]) -> str:
     return f"http://127.0.0.1:{found[MLFLOW].port}"
 
 
+def runs_address(home: Home, found: dict[str, Record]) -> str:
+    """The page of the shop's runs. It names the view, since MLflow's own start page is about language models."""
+    from ml.tracking import experiment_name
+
+    address = mlflow_address(found)
+    name = urllib.parse.quote(experiment_name(home.path), safe="")
+    answer = _get(f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")
+    experiment = f"/{json.loads(answer)['experiment']['experiment_id']}" if answer else ""
+    return f"{address}/#/experiments{experiment}?workflowType=machine_learning"
+
+
 def summary(home: Home, before: set[str], ready_after: float) -> str:
     """Addresses and log-ins, and which parts were up before."""
     found = running(home)
-    mlflow = mlflow_address(found) if MLFLOW in found else os.environ.get("MLFLOW_TRACKING_URI", "")
+    mlflow = runs_address(home, found) if MLFLOW in found else os.environ.get("MLFLOW_TRACKING_URI", "")
     state = f"ready after {ready_after:.0f} s" if ready_after else "already up"
     kept = f" ({', '.join(sorted(before))}: already up)" if before and ready_after else ""
     return "\n".join([
