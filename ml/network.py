@@ -27,6 +27,7 @@ class Config:
     learning_rate     AdamW's step size, per step
     weight_decay      AdamW's decoupled decay, per step and unit of learning rate
     batch_size        examples a step
+    averaging         share of the running mean of weights that a step keeps; the mean is what is validated and shipped
     max_epochs        passes over the training examples, at most
     patience_epochs   epochs without a better validation loss before training stops
     use_bf16          bfloat16 matrix products on CUDA; no effect on CPU
@@ -39,6 +40,7 @@ class Config:
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     batch_size: int = 256
+    averaging: float = 0.99
     max_epochs: int = 60
     patience_epochs: int = 10
     use_bf16: bool = False

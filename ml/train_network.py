@@ -1,21 +1,24 @@
 """Training of the behaviour network: AdamW on the zero-inflated log-normal loss, early stopping on validation."""
 
 import copy
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from expectations.behaviour import FEATURE_NAMES
+from expectations.errors import DataError
 from ml.dataset import Examples
 from ml.loss import ziln_loss
 from ml.network import BehaviourNetwork, Config
 
-log = logging.getLogger(__name__)
+GRADIENT_NORM = 5.0
+"""Longer gradients are cut to this length: one outlying spend must not throw the weights away."""
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -66,33 +69,45 @@ def reproducible(seed: int) -> Iterator[None]:
 
 def _descend(network: BehaviourNetwork, train: Batch, valid: Batch, config: Config) -> Fitted:
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    train_losses, valid_losses, best_epoch, best = [], [], 0, copy.deepcopy(network.state_dict())
+    # The running mean of weights strays less from seed to seed than the weights do, above all in total spend.
+    mean = AveragedModel(network, avg_fn=partial(_average, config.averaging))
+    train_losses, valid_losses, best_epoch, best = [], [], 0, None
     for epoch in range(1, config.max_epochs + 1):
-        train_losses.append(_epoch(network, optimiser, train, config))
-        valid_losses.append(_loss(network, valid))
+        train_losses.append(_epoch(network, mean, optimiser, train, config))
+        valid_losses.append(_loss(mean.module, valid))
         if valid_losses[-1] <= min(valid_losses):
-            best_epoch, best = epoch, copy.deepcopy(network.state_dict())
+            best_epoch, best = epoch, copy.deepcopy(mean.module)
         elif epoch - best_epoch >= config.patience_epochs:
             break
-    network.load_state_dict(best)
-    return Fitted(network, train_losses, valid_losses, best_epoch, train[0].device.type)
+    if best is None:
+        raise DataError(f"training gave no finite loss in {len(valid_losses)} epochs: {valid_losses[:3]} …")
+    return Fitted(best, train_losses, valid_losses, best_epoch, train[0].device.type)
 
 
-def _epoch(network: BehaviourNetwork, optimiser: torch.optim.Optimizer, train: Batch, config: Config) -> float:
+def _average(keep: float, mean: Tensor, weights: Tensor, steps: Tensor) -> Tensor:
+    """The running mean after one more step. It keeps less in the first steps, or few of them would hardly move it."""
+    keep = min(keep, (1 + int(steps)) / (10 + int(steps)))
+    return torch.lerp(weights, mean, keep)
+
+
+def _epoch(
+    network: BehaviourNetwork, mean: AveragedModel, optimiser: torch.optim.Optimizer, train: Batch, config: Config
+) -> float:
     """One pass in a new order; the mean loss of its examples while they were learned."""
     network.train()
     size, device = len(train[0]), train[0].device
+    bf16 = config.use_bf16 and device.type == "cuda"
     total = 0.0
     for rows in torch.randperm(size).split(config.batch_size):
         features, is_buyer, spend = (values[rows.to(device)] for values in train)
-        bf16 = config.use_bf16 and device.type == "cuda"
         with torch.autocast("cuda", dtype=torch.bfloat16) if bf16 else nullcontext():
             outputs = network.outputs(features)
         loss = ziln_loss(*(output.float() for output in outputs), is_buyer, spend)
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
         optimiser.step()
+        mean.update_parameters(network)
         total += loss.item() * len(rows)
     return total / size
 
