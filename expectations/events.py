@@ -58,7 +58,6 @@ EVENTS = Table(
         SOURCE_LINE,
     ),
     checks=(
-        Check(kind="row_count", severity="warn", minimum=1, why="a day without one event: was the shop closed?"),
         Check(
             kind="value_range", severity="warn", columns=("amount",), maximum=100_000,
             why="a line of more than 100,000 is usually a typing error",
