@@ -41,7 +41,7 @@ class Config:
     weight_decay: float = 0.02
     batch_size: int = 256
     averaging: float = 0.99
-    max_epochs: int = 60
+    max_epochs: int = 200
     patience_epochs: int = 10
     use_bf16: bool = False
     seed: int = 0
