@@ -64,7 +64,7 @@ def plan_days(days: list[date], daily: int) -> tuple[date, date, list[date]]:
 
 def main(args: argparse.Namespace) -> None:
     from jobs.run_days import run_days
-    from ml.dataset import HORIZON_DAYS, training_cutoffs
+    from ml.dataset import HORIZON_DAYS
 
     home, mapping = Home.from_environment(args.home), load_mapping(args.source)
     engine = args.engine or os.environ.get("LIFESTAGE_ENGINE") or "sail"
@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> None:
             stages.run("land", "jobs", "land_sample")
         first, last, daily = plan_days(require_landed(home, mapping), args.days)
         cutoff = last - timedelta(days=HORIZON_DAYS)
-        bootstrap(stages, first, last, [*training_cutoffs(cutoff, first), cutoff])
+        bootstrap(stages, first, last, cutoff)
     stages.run("train", "ml", "train", "--cutoff", str(cutoff), "--reuse")
     due = [day for day in daily if not is_published(home, mapping, day)]
     for day in sorted(set(daily) - set(due)):
@@ -109,15 +109,15 @@ def require_landed(home: Home, mapping: Mapping) -> list[date]:
     return days
 
 
-def bootstrap(stages: Stages, first: date, last: date, cutoffs: list[date]) -> None:
+def bootstrap(stages: Stages, first: date, last: date, cutoff: date) -> None:
     """History in bulk: one call a job over the whole range; what is unchanged is left alone."""
     span = ("--from", str(first), "--to", str(last))
     engine = ("--engine", stages.engine)
     stages.run("ingest", "jobs", "ingest", *span, "--skip-unchanged")
     stages.run("validate events", "jobs", "validate", "--table", "events", *span, *engine, "--skip-unchanged")
     stages.run("aggregate", "jobs", "aggregate", *span, *engine, "--skip-unchanged")
-    snapshots = map(str, sorted(set(cutoffs)))
-    stages.run("build features", "jobs", "build_features", "--ds", *snapshots, *engine, "--skip-unchanged")
+    training = ("--for-training", str(cutoff))
+    stages.run("build features", "jobs", "build_features", *training, *engine, "--skip-unchanged")
 
 
 def is_published(home: Home, mapping: Mapping, day: date) -> bool:

@@ -82,14 +82,14 @@ def test_rows_that_no_ingest_would_write_are_stopped(home, land, ingest, run, ca
     assert "event_type_unknown" in err
 
 
-def test_a_range_is_gated_at_once_and_names_the_empty_day(home, land, ingest, run, capsys, caplog):
+def test_a_range_is_gated_at_once_and_tells_of_the_empty_file(home, land, ingest, run, capsys, caplog):
     days = [DAY + timedelta(days=n) for n in range(3)]
     for day, count in zip(days, (2, 0, 3), strict=True):
         land(day, *sales(day, count))
     ingest(*days)
     assert run("--table", "events", "--from", f"{days[0]}", "--to", f"{days[-1]}") == 0
     assert f"events {days[0]}…{days[-1]}: passed, 5 rows" in capsys.readouterr().out
-    assert "1 of 3 days outside: 2024-03-05 (0 rows)" in caplog.text
+    assert "observed 1 of 3 rows (33.33%) (a delivered file without a row)" in caplog.text
     assert (home.validations / "events" / f"{days[0]}_{days[-1]}.json").exists()
 
 
