@@ -15,8 +15,8 @@ above. Where logical date and interval contradict each other (`dags trigger --lo
 
 **Gates.** After ingest, after features and before publish; a failed gate stops the line and leaves the marts alone.
 **Model.** `resolve_model` settles on one version for the run: the day's own if it was scored before, else the champion.
-**By hand.** The form unpauses the DAG unless told otherwise, and unpausing starts the schedule with yesterday: where no
-files came for that day (the sample shop's ended with 2017), that run stops at `ingest` and says which are missing.
+**By hand.** The form unpauses the DAG unless told otherwise, and unpausing starts the schedule with yesterday. Where
+days lie between the shop's last files and yesterday (the sample's end with 2017), that run stops and names them.
 **Again.** Clearing a run replaces its day and gives equal rows. Days run in order: stages speak of the day before.
 """
 

@@ -1,0 +1,175 @@
+"""Airflow as `up` starts it over a real home, driven through its API: scheduler, API server, DAG processor, triggerer."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+
+from jobs import land_sample, postgres, services, setup, up
+from jobs.airflow_env import admin_password
+from jobs.home import REPOSITORY, Home
+
+pytestmark = pytest.mark.slow
+FIRST, LAST = "2017-01-01", "2017-01-20"
+
+
+def command(home: Home, *argv: str) -> str:
+    """``python -m jobs argv`` as a person runs it; its standard output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", *argv, "--home", str(home.path)],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Home:
+    """The sample shop, landed; Airflow and MLflow up, on ports away from those of a person at work here."""
+    home = Home(tmp_path_factory.mktemp("scheduler run") / "a home")
+    setup.main(setup.arg_parser().parse_args(["--home", str(home.path), "--source", "complete_journey"]))
+    land_sample.main(land_sample.arg_parser().parse_args(["--home", str(home.path)]))
+    command(home, "up", "--port", "18080", "--mlflow-port", "15000")
+    yield home
+    command(home, "down")
+    postgres.stop(home)
+
+
+def call(home: Home, path: str, body: dict | None = None, method: str | None = None) -> dict:
+    """Airflow's API as user admin; the answer's JSON."""
+    address = up.airflow_address(services.running(home))
+    login = {"username": "admin", "password": admin_password(home)}
+    token = _send(f"{address}/auth/token", login, {}, "POST")["access_token"]
+    return _send(f"{address}/api/v2{path}", body, {"Authorization": f"Bearer {token}"}, method or "GET")
+
+
+def _send(address: str, body: dict | None, headers: dict, method: str) -> dict:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+    request = urllib.request.Request(address, data, headers, method=method)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        return json.loads(answer.read() or "{}")
+
+
+def wait_for(what, limit_s: float = 300.0):
+    """The first true answer of ``what``."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"not within {limit_s} s")
+
+
+def start_setup(home: Home, last: str) -> str:
+    call(home, "/dags/lifestage_setup", {"is_paused": False}, "PATCH")
+    conf = {"source": "complete_journey", "first": FIRST, "last": last}
+    return call(home, "/dags/lifestage_setup/dagRuns", {"logical_date": None, "conf": conf}, "POST")["dag_run_id"]
+
+
+def state(home: Home, dag_id: str, run: str) -> str:
+    return call(home, f"/dags/{dag_id}/dagRuns/{run}")["state"]
+
+
+def tasks(home: Home, dag_id: str, run: str) -> dict[str, tuple[str | None, int]]:
+    found = call(home, f"/dags/{dag_id}/dagRuns/{run}/taskInstances")["task_instances"]
+    return {task["task_id"]: (task["state"], task["try_number"]) for task in found}
+
+
+def jobs_of(home: Home, job: str) -> list[psutil.Process]:
+    """Processes that run a job over this home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cmdline()[1:4] == ["-m", "jobs", job]:
+                found += [process] if process.environ().get("LIFESTAGE_HOME") == str(home.path) else []
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_what_is_up(home):
+    dags = {dag["dag_id"]: dag["is_paused"] for dag in call(home, "/dags")["dags"]}
+    assert dags == {"lifestage_daily": True, "lifestage_setup": True, "lifestage_train": True}
+    assert call(home, "/importErrors")["total_entries"] == 0
+    # Nobody comes in without the password.
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        _send(f"{up.airflow_address(services.running(home))}/api/v2/dags", None, {}, "GET")
+    # Everything listens on loopback only.
+    for record in services.running(home).values():
+        for process in [psutil.Process(record.pid), *psutil.Process(record.pid).children(recursive=True)]:
+            listening = [c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+            assert set(listening) <= {"127.0.0.1"}, record.name
+    said = command(home, "up")
+    assert said.startswith("already up")
+    assert admin_password(home) in said
+
+
+def test_mlflow_answers_its_own_address_and_no_other(home):
+    address = up.mlflow_address(services.running(home))
+    assert up._get(f"{address}/health") == "OK"
+    assert up._get(f"{address}/api/2.0/mlflow/experiments/search?max_results=1") is not None
+    foreign = {"Host": "evil.example"}
+    assert up._get(f"{address}/api/2.0/mlflow/experiments/search?max_results=1", headers=foreign) is None
+
+
+def test_the_scheduler_runs_real_jobs(home):
+    """lifestage_setup on twenty days: real jobs in the jobs environment, their lines in the logs that the UI shows."""
+    run = start_setup(home, LAST)
+    assert wait_for(lambda: state(home, "lifestage_setup", run) in ("success", "failed"))
+    assert set(tasks(home, "lifestage_setup", run).values()) == {("success", 1)}
+    assert (home.lake / "features" / f"snapshot_date={LAST}").is_dir()
+    log = call(home, f"/dags/lifestage_setup/dagRuns/{run}/taskInstances/ingest/logs/1")
+    lines = " ".join(str(line.get("event")) for line in log["content"])
+    assert "ingested 20 day(s)" in lines
+
+
+def test_marking_a_task_failed_ends_its_job(home):
+    run = start_setup(home, "2017-12-28")
+    running = wait_for(lambda: jobs_of(home, "ingest"))
+    path = f"/dags/lifestage_setup/dagRuns/{run}/taskInstances/ingest"
+    call(home, path, {"new_state": "failed"}, "PATCH")
+    gone, alive = psutil.wait_procs(running, timeout=60)
+    assert gone
+    assert not alive
+    wait_for(lambda: state(home, "lifestage_setup", run) == "failed")
+    # What it was about to run never ran.
+    assert tasks(home, "lifestage_setup", run)["aggregate"][0] == "upstream_failed"
+
+
+def test_unpausing_the_daily_line_starts_with_yesterday_and_catches_nothing_up(home):
+    """The sample's files end with 2017, so days are missing before yesterday: one try, then nothing after it."""
+    call(home, "/dags/lifestage_daily", {"is_paused": False}, "PATCH")
+    runs = wait_for(lambda: call(home, "/dags/lifestage_daily/dagRuns")["dag_runs"])
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
+    assert [run["data_interval_start"][:10] for run in runs] == [yesterday]
+    run = runs[0]["dag_run_id"]
+    wait_for(lambda: state(home, "lifestage_daily", run) == "failed")
+    found = tasks(home, "lifestage_daily", run)
+    # Bad data is not tried again.
+    assert found["build_features"] == ("failed", 1)
+    assert found["publish"][0] == "upstream_failed"
+    log = call(home, f"/dags/lifestage_daily/dagRuns/{run}/taskInstances/build_features/logs/1")
+    assert "customer_day has no partition for" in json.dumps(log["content"])
+    assert len(call(home, "/dags/lifestage_daily/dagRuns")["dag_runs"]) == 1
+
+
+def test_down_ends_a_job_that_runs(home):
+    start_setup(home, "2017-12-28")
+    running = wait_for(lambda: jobs_of(home, "ingest"))
+    began = time.monotonic()
+    said = command(home, "down")
+    assert time.monotonic() - began < 30
+    assert said.count("stopped") == 5
+    gone, alive = psutil.wait_procs(running, timeout=5)
+    assert gone
+    assert not alive
+    assert services.running(home) == {}
+    # PostgreSQL was there before `up`, so it is left.
+    assert postgres.running(home)
