@@ -1,4 +1,4 @@
-"""Airflow as `up` starts it over a real home, driven through its API: scheduler, API server, DAG processor, triggerer."""
+"""Airflow as `up` starts it over a real home, driven through its API: four processes, real jobs, kills."""
 
 import json
 import subprocess
