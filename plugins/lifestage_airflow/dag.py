@@ -7,6 +7,7 @@ import jinja2
 from airflow.sdk import DAG, Param
 from airflow.sdk import timezone as utc
 
+from lifestage_airflow.alerts import alert_on_failure
 from lifestage_airflow.days import business_date, matured_cutoff
 
 START = datetime(2010, 1, 1, tzinfo=utc.utc)
@@ -22,6 +23,7 @@ DEFAULTS = {
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=2),
+    "on_failure_callback": alert_on_failure,
 }
 
 
