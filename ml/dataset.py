@@ -163,12 +163,15 @@ def load_splits(cutoff: date, home: HomePath = None, settings: Settings = Settin
         raise DataError("lake/customer_day is empty: run `python -m jobs ingest` and `python -m jobs aggregate` first")
     cutoffs = training_cutoffs(cutoff, known[0], settings)
     test, valid, *train = cutoffs
-    return Splits(
+    splits = Splits(
         cutoffs=tuple(cutoffs),
         train=examples(train, home, settings),
         valid=examples([valid], home, settings),
         test=examples([test], home, settings),
     )
+    for name in ("train", "valid", "test"):
+        _require_examples(name, getattr(splits, name))
+    return splits
 
 
 def _require_matured(cutoff: date, days: list[date], home: HomePath) -> None:
@@ -179,6 +182,16 @@ def _require_matured(cutoff: date, days: list[date], home: HomePath) -> None:
             f"labels of cutoff {cutoff} have not matured: they need lake/customer_day for every day up to {days[-1]}; "
             f"{len(missing)} are missing, the first {missing[0]}. Choose an earlier cutoff, or run "
             f"`python -m jobs ingest` and `python -m jobs aggregate` with `--from {missing[0]} --to {days[-1]}`"
+        )
+
+
+def _require_examples(part: str, examples: Examples) -> None:
+    """DataError where there is nothing to learn from or to judge by."""
+    buyers = int(examples.is_buyer.sum())
+    if not 0 < buyers < len(examples):
+        raise DataError(
+            f"{part} examples: {buyers:,} of {len(examples):,} customers buy within {HORIZON_DAYS} days; a model needs "
+            "both customers who do and customers who do not. Choose another cutoff, or wait for more data"
         )
 
 

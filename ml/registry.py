@@ -5,7 +5,7 @@ A version's alias says what it is for: ``champion`` scores customers; ``challeng
 
 from expectations.errors import DataError, SetupError, UnavailableError
 from ml.home import HomePath, tracking_uri
-from ml.tracking import database_errors, mlflow_for
+from ml.tracking import database_errors, is_server, mlflow_for
 
 MODEL_NAME = "lifestage_behaviour"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -26,9 +26,14 @@ def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
         version = int(client.create_model_version(MODEL_NAME, model_uri, run_id).version)
         if champion(home) is not None:
             client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
-    if champion(home) is None:
-        client.set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
+    crown_first(version, home)
     return version
+
+
+def crown_first(version: int, home: HomePath = None) -> None:
+    """Makes ``version`` champion if there is none."""
+    if champion(home) is None:
+        mlflow_for(home).MlflowClient().set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
 
 
 def version_of_run(run_id: str, home: HomePath = None) -> int | None:
@@ -67,7 +72,7 @@ def champion(home: HomePath = None, name: str = MODEL_NAME) -> int | None:
     a daily run asks first of all.
     """
     uri = tracking_uri(home)
-    if uri.startswith(("http:", "https:")):
+    if is_server(uri):
         aliases = mlflow_for(home).MlflowClient().get_registered_model(name).aliases
         return int(aliases[CHAMPION]) if CHAMPION in aliases else None
     return _champion_in_database(uri, name)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -53,8 +52,12 @@ def mlflow_for(home: HomePath = None) -> ModuleType:
     import mlflow
 
     logging.getLogger("alembic").setLevel(logging.ERROR)
+    own = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
+    # mlflow writes the address into the environment, where it would speak for every other home of this process.
+    if own is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     return mlflow
 
 
@@ -87,8 +90,16 @@ def initialise(home: HomePath = None) -> str:
         mlflow = mlflow_for(home)
         client = mlflow.MlflowClient()
         name = experiment_name(home)
-        found = client.get_experiment_by_name(name)
-        return found.experiment_id if found else client.create_experiment(name, artifact_location=artifact_root(home))
+        if found := client.get_experiment_by_name(name):
+            return found.experiment_id
+        # A server that others share keeps files in a place of its own.
+        location = None if is_server(tracking_uri(home)) else artifact_root(home)
+        return client.create_experiment(name, artifact_location=location)
+
+
+def is_server(uri: str) -> bool:
+    """Whether MLflow is reached through a server of its own, and not in its database."""
+    return uri.startswith(("http://", "https://"))
 
 
 def experiment_name(home: HomePath = None) -> str:
@@ -184,10 +195,3 @@ def _needs(*packages: str) -> list[str]:
     from importlib.metadata import version
 
     return [f"{package}=={version(package).partition('+')[0]}" for package in ("mlflow", *packages)]
-
-
-@contextmanager
-def plot_folder() -> Iterator[Path]:
-    """A folder for pictures on their way to MLflow."""
-    with TemporaryDirectory(prefix="lifestage-plots-") as folder:
-        yield Path(folder)

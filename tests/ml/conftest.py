@@ -13,11 +13,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES, WINDOWS_DAYS
 from expectations.contract import Table
 from jobs.schemas import arrow_schema
 from ml.dataset import Examples, Splits, training_cutoffs
+
+# A busy machine is no fault of the code.
+settings.register_profile("lifestage-ml", deadline=None)
+settings.load_profile("lifestage-ml")
 
 FIRST_DAY = date(2020, 1, 1)
 DAYS = 240

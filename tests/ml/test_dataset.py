@@ -134,3 +134,19 @@ def test_digest_tells_data_apart(splits):
     spend[0] += 0.01
     assert replace(splits).digest == splits.digest
     assert replace(splits, test=replace(splits.test, spend=spend)).digest != splits.digest
+
+
+def test_windows_in_which_nobody_buys_are_no_lesson(tmp_path, write_partition, shop):
+    quiet = replace(shop, bought=shop.bought.copy(), spent=shop.spent.copy())
+    quiet.bought[:, 80:] = False
+    quiet.spent[:, 80:] = 0
+    first, days = date(2020, 1, 1), shop.bought.shape[1]
+    for n in range(days):
+        write_partition(
+            tmp_path, CUSTOMER_DAY, first + timedelta(days=n), quiet.customer_day(first + timedelta(days=n))
+        )
+    cutoff = first + timedelta(days=days - 31)
+    for other in training_cutoffs(cutoff, first):
+        write_partition(tmp_path, FEATURES, other, quiet.features(other))
+    with pytest.raises(DataError, match=r"train examples: 0 of [\d,]+ customers buy"):
+        load_splits(cutoff, tmp_path)

@@ -20,6 +20,7 @@ from ml.baselines import BASELINES
 from ml.dataset import load_frame
 from ml.predict import load_baseline, load_predictor
 from ml.registry import CHALLENGER, CHAMPION, MODEL_NAME, champion
+from ml.runs import Plan
 from ml.tracking import initialise, mlflow_for, runs_of
 
 MODELS = ("network", *BASELINES)
@@ -37,11 +38,11 @@ def cutoff(splits) -> date:
 @pytest.fixture(scope="module")
 def trained(shop_home, cutoff) -> Path:
     """The home after two trainings of one cutoff: version 1 champion, version 2 (other seed) challenger."""
-    uri = os.environ.pop("MLFLOW_TRACKING_URI", None)
-    run(train, "--home", str(shop_home), "--cutoff", str(cutoff))
-    run(train, "--home", str(shop_home), "--cutoff", str(cutoff), "--seed", "1")
-    if uri is not None:
-        os.environ["MLFLOW_TRACKING_URI"] = uri
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        run(train, "--home", str(shop_home), "--cutoff", str(cutoff))
+        patch.setattr("ml.baselines.BASELINES", {})  # the second is there for its version alone
+        run(train, "--home", str(shop_home), "--cutoff", str(cutoff), "--seed", "1")
     return shop_home
 
 
@@ -127,11 +128,30 @@ def test_reuse_trains_nothing_and_says_so(trained, cutoff, capsys, monkeypatch):
     assert (len(runs_of({"lifestage.cutoff": str(cutoff)}, trained)), champion(trained)) == before
 
 
+def test_reuse_crowns_the_version_that_a_killed_training_left_without(trained, cutoff, capsys):
+    mlflow_for(trained).MlflowClient().delete_registered_model_alias(MODEL_NAME, CHAMPION)
+    run(train, "--home", str(trained), "--cutoff", str(cutoff), "--reuse")
+    assert champion(trained) == 1
+
+
+def test_two_homes_in_one_process_keep_to_their_own_mlflow(trained, tmp_path):
+    mlflow_for(trained)
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    with pytest.raises(SetupError, match="no MLflow address"):
+        mlflow_for(tmp_path)
+
+
+def test_network_is_a_pyfunc_for_any_number_of_rows(trained, splits):
+    model = mlflow_for(trained).pyfunc.load_model(f"models:/{MODEL_NAME}/1")
+    for n in (1, 3, 100):
+        assert model.predict(splits.test.features[:n]).shape == (n, 2)
+
+
 def test_another_digest_seed_or_setting_is_another_training(splits):
     from ml.dataset import Settings
     from ml.network import Config
 
-    plan = train.Plan(splits.cutoffs[0], Config(), Settings(), splits.digest)
+    plan = Plan(splits.cutoffs[0], Config(), Settings(), splits.digest)
     others = [
         replace(plan, data_digest="0" * 64),
         replace(plan, config=Config(seed=1)),

@@ -1,0 +1,116 @@
+"""One training as MLflow runs: what decides its outcome, and how each fitted model is written down."""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ml.dataset import Settings, Splits
+    from ml.network import Config
+
+log = logging.getLogger(__name__)
+
+JUDGED = ("valid", "test")
+# What decides how a model comes out, besides data and settings: other code, other models.
+RECIPE = ("dataset", "network", "loss", "train_network", "baselines", "evaluate", "train")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the outcome of a training."""
+
+    cutoff: date
+    config: "Config"
+    settings: "Settings"
+    data_digest: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over data, settings and code: a training with an equal digest gives equal models."""
+        here = Path(__file__).parent
+        code = {name: hashlib.sha256((here / f"{name}.py").read_bytes()).hexdigest() for name in RECIPE}
+        said = [str(self.cutoff), asdict(self.config), asdict(self.settings), self.data_digest, code]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One fitted model. ``predicted``: part → (rows, 2); ``history``: metric → values by epoch."""
+
+    name: str
+    model: object
+    predicted: "dict[str, np.ndarray]"
+    params: dict[str, object]
+    history: dict[str, list[float]]
+    fit_seconds: float
+
+
+class RunWriter:
+    """Writes one run after the other, the same way for every model; the recency rule, logged first, is drawn in all."""
+
+    def __init__(self, plan: Plan, splits: "Splits", home: str | None) -> None:
+        from ml.version import code_version
+
+        test, valid, *train = map(str, splits.cutoffs)
+        self.plan, self.splits, self.home = plan, splits, home
+        self.rule: dict[str, np.ndarray] = {}
+        self.tags = {
+            "lifestage.cutoff": test,
+            "lifestage.training_digest": plan.digest,
+            "lifestage.data_digest": plan.data_digest,
+            "lifestage.code_version": code_version(),
+        }
+        self.params = {
+            "cutoff_test": test,
+            "cutoff_valid": valid,
+            "cutoffs_train": " ".join(train),
+            **{f"examples_{part}": len(getattr(splits, part)) for part in ("train", *JUDGED)},
+            **{f"data_{name}": value for name, value in asdict(plan.settings).items()},
+            "data_digest": plan.data_digest,
+            "code_version": self.tags["lifestage.code_version"],
+            "seed": plan.config.seed,
+        }
+
+    def __call__(self, outcome: Outcome) -> tuple[str, str]:
+        """(run id, model URI)."""
+        from ml.plots import write_plots
+        from ml.tracking import Run, log_run
+
+        predicted, name = outcome.predicted["test"], outcome.name
+        self.rule = self.rule or {name: predicted}
+        metrics = self.metrics(outcome.predicted)
+        with TemporaryDirectory(prefix="lifestage-plots-") as folder:
+            title = f"{name}, test cutoff {self.plan.cutoff}"
+            write_plots(Path(folder), title, self.splits.test, {name: predicted} | self.rule)
+            tags, params = self.tags | {"lifestage.model": name}, self.params | outcome.params
+            run = Run(name, tags, params, metrics, Path(folder), outcome.model, outcome.history)
+            ids = log_run(run, self.home)
+        log.info("%-20s %s  fitted in %.1f s", name, summary_of(metrics), outcome.fit_seconds)
+        return ids
+
+    def metrics(self, predicted: "dict[str, np.ndarray]") -> dict[str, float]:
+        """Metrics of validation and test by their stable names, with the interval of the test AUC."""
+        from ml.evaluate import auc, bootstrap_interval, measure
+
+        found = {
+            f"{part}_{name}": value
+            for part, values in predicted.items()
+            for name, value in measure(getattr(self.splits, part), values).items()
+        }
+        test = self.splits.test
+        low, high = bootstrap_interval(auc, test.is_buyer, predicted["test"][:, 0], self.plan.config.seed)
+        return found | {"test_auc_low": low, "test_auc_high": high}
+
+
+def summary_of(metrics: dict[str, float]) -> str:
+    return (
+        f"test AUC {metrics['test_auc']:.4f}  AP {metrics['test_average_precision']:.4f}  "
+        f"Brier {metrics['test_brier']:.4f}  Gini {metrics['test_normalised_gini']:.4f}"
+    )
