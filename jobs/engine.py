@@ -1,17 +1,15 @@
 """Where a job's data frames are computed: the embedded engine, Apache Spark, or a Spark Connect server."""
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.errors import SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -32,10 +30,8 @@ def open_engine(name: str | None = None) -> Iterator["SparkSession"]:
 
 
 def _configured(builder: "SparkSession.Builder") -> "SparkSession.Builder":
-    # Dates and times mean the same on every machine; few partitions, since one day is small.
-    return builder.config("spark.sql.session.timeZone", "UTC").config(
-        "spark.sql.shuffle.partitions", str(2 * (os.cpu_count() or 1))
-    )
+    # Dates and times mean the same on every machine.
+    return builder.config("spark.sql.session.timeZone", "UTC")
 
 
 def _sail() -> Iterator["SparkSession"]:
@@ -59,13 +55,13 @@ def _spark() -> Iterator["SparkSession"]:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("lifestage").config("spark.ui.enabled", "false")
-    builder = builder.config("spark.ui.showConsoleProgress", "false").config("spark.log.level", "ERROR")
-    # spark-submit sets the master; by hand it is this machine.
-    if "SPARK_SUBMIT_OPTS" not in os.environ and "MASTER" not in os.environ:
-        builder = builder.master(os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]"))
+    builder = _configured(SparkSession.builder.appName("lifestage"))
+    if (
+        "PYSPARK_GATEWAY_PORT" not in os.environ
+    ):  # not under spark-submit, which brings a master and settings of its own
+        builder = _on_this_machine(builder)
     try:
-        session = _configured(builder).getOrCreate()
+        session = builder.getOrCreate()
     except PySparkException as error:
         raise SetupError(
             f"Apache Spark did not start: {error}. It needs Java 17 (`java -version`, JAVA_HOME); "
@@ -75,6 +71,18 @@ def _spark() -> Iterator["SparkSession"]:
         yield session
     finally:
         session.stop()
+
+
+def _on_this_machine(builder: "SparkSession.Builder") -> "SparkSession.Builder":
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parent / "spark_conf"))
+    master = os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+    }
+    return builder.master(master).config(map=settings)
 
 
 def _connect(address: str) -> Iterator["SparkSession"]:
