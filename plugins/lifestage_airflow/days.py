@@ -14,8 +14,8 @@ def business_date(params: dict, dag_run: Any, timezone: str = "UTC") -> date:
     """The parameter ``ds``, else the first day of the run's data interval in the shop's time zone.
 
     A run that has no interval (none was asked for, or the DAG has no schedule) means the last day that was over when
-    it was due. AirflowFailException where logical date and interval contradict each other, since a guess would rewrite the wrong
-    day: ``airflow dags trigger --logical-date`` keeps yesterday's interval whatever date it is given.
+    it was due. AirflowFailException where logical date and interval contradict each other, since a guess would rewrite
+    the wrong day: ``airflow dags trigger --logical-date`` keeps yesterday's interval whatever date it is given.
     """
     if params.get("ds"):
         return date.fromisoformat(params["ds"])

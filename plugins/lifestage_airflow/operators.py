@@ -1,9 +1,11 @@
 """The operator that runs one job of the jobs environment as a process of its own."""
 
+import ctypes
 import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -89,7 +91,18 @@ def _start(command: list[str]) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=_end_with_parent if _LIBC else None,
     )
+
+
+# Loaded before any fork: the child of a process that may have threads must not import.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """In the child: SIGTERM when the task process dies. A killed worker would else leave a job beside its own retry."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _lines(process: subprocess.Popen) -> Iterator[tuple[str, str]]:

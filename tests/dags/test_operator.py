@@ -225,8 +225,9 @@ def test_the_time_limit_ends_the_job(run_dag, tmp_path):
     assert not psutil.pid_exists(child) or alive([psutil.Process(child)]) == []
 
 
-def test_sigterm_to_the_task_process_ends_the_job(tmp_path):
-    """As Airflow's supervisor does it: the process that executes the operator gets SIGTERM and calls on_kill."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["asked to end", "killed"])
+def test_a_job_ends_with_the_task_process(tmp_path, number):
+    """SIGTERM, as Airflow's supervisor sends it, ends all; after SIGKILL, as for want of memory, the job ends too."""
     note, code = family(tmp_path)
     program = f"""
 import signal, sys
@@ -244,6 +245,10 @@ op.execute({{}})
     environment = os.environ | {"LIFESTAGE_PYTHON": str(shim), "PYTHONPATH": plugins}
     task = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL)
     processes = descendants(note)
-    task.send_signal(signal.SIGTERM)
+    task.send_signal(number)
     task.wait(timeout=10)
-    assert alive(processes) == []
+    bound = processes if number == signal.SIGTERM else processes[:1]
+    psutil.wait_procs(bound, timeout=5)
+    assert alive(bound) == []
+    for process in alive(processes):
+        process.kill()
