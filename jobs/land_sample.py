@@ -20,6 +20,8 @@ FEEDS = {
     "coupon_redemptions.csv": ("coupon_redemptions", "redemption_date"),
     "campaign_sends.csv": ("campaign_sends", "start_date"),
 }
+# Tables without a day; no stage reads them yet.
+DIMENSIONS = ("products", "demographics", "campaign_descriptions", "coupons")
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -33,7 +35,10 @@ def main(args: argparse.Namespace) -> None:
         log.info("sample shop already landed in %s", landing)
         return
     log.info("landing %s (simulated from real patterns) in %s", SOURCE, landing)
-    written = sum(land_feed(landing, name, *feed) for name, feed in FEEDS.items())
+    written = sum(land_feed(landing, name, read_table(table), column) for name, (table, column) in FEEDS.items())
+    for name in DIMENSIONS:
+        (landing / "dimensions").mkdir(exist_ok=True)
+        read_table(name).to_csv(landing / "dimensions" / f"{name}.csv", index=False)
     (landing / "_complete").touch()
     log.info("landed %d daily files", written)
 
@@ -49,9 +54,8 @@ def read_table(name: str) -> "pd.DataFrame":
     return sent.merge(pd.read_parquet(data / "campaign_descriptions.parquet"), on="campaign_id")
 
 
-def land_feed(landing: Path, file_name: str, table: str, time_column: str) -> int:
-    """Writes one file a day; returns how many. Rows keep the order in which the package holds them."""
-    rows = read_table(table)
+def land_feed(landing: Path, file_name: str, rows: "pd.DataFrame", time_column: str) -> int:
+    """Writes ``rows`` as one file a day, in their order; returns how many files."""
     days = rows[time_column].dt.strftime("%Y-%m-%d")
     for day, of_day in rows.groupby(days, sort=True):
         folder = landing / f"ds={day}"
