@@ -13,7 +13,7 @@ export LIFESTAGE_HOME ?= $(CURDIR)/.lifestage$(home_suffix)
 jobs := .venv/bin/python -m jobs
 pip := -m pip install -qq --disable-pip-version-check
 
-.PHONY: help env run up down test test-faults bench lint lock docs clean
+.PHONY: help env run up down test test-faults bench lint lock docs secrets clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -69,3 +69,6 @@ lint: .venv/.test  ## ruff: rules and format
 
 docs: .venv/.current  ## renew expectations/DICTIONARY.md
 	@.venv/bin/python -m expectations
+
+secrets:  ## what docker-compose.yaml needs to know, into .env; keeps what is there
+	@.ci/secrets

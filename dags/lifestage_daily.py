@@ -20,14 +20,14 @@ days lie between the shop's last files and yesterday (the sample's end with 2017
 **Again.** Clearing a run replaces its day and gives equal rows. Days run in order: stages speak of the day before.
 """
 
-from lifestage_airflow.dag import DS, day_param, lifestage_dag
+from lifestage_airflow.dag import DS, ZONE, day_param, lifestage_dag
 from lifestage_airflow.operators import JobOperator
 from lifestage_airflow.timetable import BusinessDayTimetable
 
 with lifestage_dag(
     "lifestage_daily",
     __doc__,
-    schedule=BusinessDayTimetable("UTC"),
+    schedule=BusinessDayTimetable(ZONE),
     tags=["daily"],
     params={"ds": day_param("Business date, YYYY-MM-DD. Empty: the day of the run's data interval.")},
 ):

@@ -9,22 +9,27 @@ import subprocess
 import time
 from pathlib import Path
 
-from jobs.errors import SetupError
-from jobs.home import REPOSITORY, Home
-from jobs.keys import write_secret
+from expectations.errors import SetupError
+from expectations.version import REPOSITORY
+from jobs.home import Home
+from jobs.home_secrets import secret
 
 log = logging.getLogger(__name__)
 
 AIRFLOW_BIN = REPOSITORY / ".venv-airflow" / "bin"
 ADMIN = "admin"
 MIGRATE_LIMIT_S = 300
+CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+KEYS = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
+"""What a metadata database is encrypted with, and what the parts of Airflow that share it trust each other by."""
 
 
 def environment(home: Home, engine: str | None = None, api_port: int = 8080) -> dict[str, str]:
     """Variables for any Airflow process over ``home``: this process's own, with the home's put over them.
 
     ``api_port``: where tasks find the API server on loopback. A metadata database that the caller's environment names
-    (AIRFLOW__DATABASE__SQL_ALCHEMY_CONN) is kept; by default it is the home's PostgreSQL.
+    (AIRFLOW__DATABASE__SQL_ALCHEMY_CONN) is kept, with the keys that belong to it; by default it is the home's
+    PostgreSQL.
     """
     if not (AIRFLOW_BIN / "python").exists():
         raise SetupError(f"no Airflow in {AIRFLOW_BIN.parent}: run `make env` first")
@@ -35,6 +40,7 @@ def environment(home: Home, engine: str | None = None, api_port: int = 8080) -> 
         **_database(home),
         **_core(home),
         **_services(home, api_port),
+        **(_given_keys() if os.environ.get(CONNECTION) else {}),
         **_lifestage(home, engine),
         # `airflow` starts its parts by name, so its folder has to be on PATH.
         "PATH": f"{AIRFLOW_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -42,14 +48,18 @@ def environment(home: Home, engine: str | None = None, api_port: int = 8080) -> 
 
 
 def _database(home: Home) -> dict[str, str]:
-    key = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-    given = os.environ.get(key)
+    given = os.environ.get(CONNECTION)
     if given:
-        return {key: given}
+        return {CONNECTION: given}
     from jobs.warehouse import airflow_uri
 
     rest = airflow_uri(home).split("://", 1)[1]
-    return {key: f"postgresql+psycopg2://{rest}", f"{key}_ASYNC": f"postgresql+asyncpg://{rest}"}
+    return {CONNECTION: f"postgresql+psycopg2://{rest}", f"{CONNECTION}_ASYNC": f"postgresql+asyncpg://{rest}"}
+
+
+def _given_keys() -> dict[str, str]:
+    """With another key, what Airflow has stored in that database could not be read."""
+    return {name: os.environ[name] for name in KEYS if os.environ.get(name)}
 
 
 def _core(home: Home) -> dict[str, str]:
@@ -102,25 +112,21 @@ def admin_password(home: Home) -> str:
 
 
 def _passwords(home: Home) -> Path:
-    path = home.secrets / "airflow_passwords.json"
-    if not path.exists():
-        write_secret(home, path.name, json.dumps({ADMIN: secrets.token_urlsafe(12)}) + "\n")
-    return path
+    name = "airflow_passwords.json"
+    secret(home, name, make=lambda: json.dumps({ADMIN: secrets.token_urlsafe(12)}))
+    return home.secrets / name
 
 
 def _secret(home: Home, name: str) -> str:
     """A secret of 32 random bytes, URL-safe base 64 (the form a Fernet key needs); made once."""
-    path = home.secrets / name
-    if not path.exists():
-        write_secret(home, name, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
-    return path.read_text()
+    return secret(home, name, make=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
 def migrate(home: Home) -> float:
     """Brings Airflow's metadata database to the installed version; returns the seconds it took, 0 if it was current."""
     stamp = home.airflow / "migrated.json"
     variables = environment(home)
-    uri = variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    uri = variables[CONNECTION]
     revision = _revision(uri)
     if revision and stamp.exists() and json.loads(stamp.read_text()) == {"airflow": _version(), "revision": revision}:
         return 0.0

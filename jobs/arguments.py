@@ -3,19 +3,14 @@
 import argparse
 from datetime import date, timedelta
 
+from expectations.commands import command_parser
+
 ENGINES = "sail (embedded, default), spark (Apache Spark local[*] or spark-submit's master), or sc://host:port"
 
 
 def job_parser(name: str, doc: str) -> argparse.ArgumentParser:
-    """A parser named as the command is typed, with ``--home``; abbreviations are errors, so that golden files hold."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m jobs {name}",
-        description=doc,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--home", metavar="DIR", help="the shop's home (default: $LIFESTAGE_HOME, else .lifestage)")
-    return parser
+    """The parser of ``python -m jobs name``."""
+    return command_parser("jobs", name, doc)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:

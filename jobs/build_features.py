@@ -10,9 +10,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURES, WINDOWS_DAYS
+from expectations.errors import DataError
 from jobs.arguments import add_engine, add_skip_unchanged, job_parser
 from jobs.engine import open_engine
-from jobs.errors import DataError
 from jobs.home import Home
 from jobs.lake import LakeTable
 

@@ -10,8 +10,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from expectations.contract import Table
+from expectations.errors import SetupError, UnavailableError
 from expectations.suites import build_suite
-from jobs.errors import SetupError, UnavailableError
 
 if TYPE_CHECKING:
     import great_expectations as gx

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from expectations.errors import DataError
 from expectations.suites import build_suite
 from expectations.tables import TABLES
 from jobs.checkpoint import quiet_context
-from jobs.errors import DataError
 from jobs.home import Home
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.errors import SetupError
+from expectations.errors import SetupError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from expectations.contract import TYPES, Table
-from jobs.errors import DataError
+from expectations.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expectations.contract import TYPES, Check, Severity, Table
-from jobs.errors import DataError
+from expectations.errors import DataError
 from jobs.home import Home
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from jobs.errors import SetupError
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from expectations.errors import SetupError
+from ml.home import home_folder
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,7 @@ class Home:
     @classmethod
     def from_environment(cls, path: str | None = None) -> "Home":
         """``path``, else LIFESTAGE_HOME, else ``.lifestage`` beside the code."""
-        chosen = path or os.environ.get("LIFESTAGE_HOME") or REPOSITORY / ".lifestage"
-        return cls(Path(chosen).expanduser().resolve())
+        return cls(home_folder(path))
 
     @property
     def landing(self) -> Path:
@@ -77,13 +75,13 @@ class Home:
         known = json.loads(self._shop_file.read_text())["landing"] if self._shop_file.exists() else {}
         return Path(known.get(source, self.landing / source))
 
-    def adopt(self, shop: str, source: str, landing: Path | None = None) -> None:
+    def adopt(self, shop: str, source: str, landing: Path | None = None, simulated: bool = False) -> None:
         """Makes ``source`` one of this home's; refuses another shop's, since shops do not share customer ids.
 
-        ``landing``: a folder outside the home in which the shop delivers.
+        ``landing``: a folder outside the home in which the shop delivers. ``simulated``: what shows the data says so.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        fresh = {"shop": shop, "sources": [], "landing": {}}
+        fresh = {"shop": shop, "simulated": simulated, "sources": [], "landing": {}}
         known = json.loads(self._shop_file.read_text()) if self._shop_file.exists() else fresh
         if known["shop"] != shop:
             raise SetupError(

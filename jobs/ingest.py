@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs.arguments import add_days, add_skip_unchanged, days_of, job_parser
-from jobs.errors import DataError
 from jobs.home import Home
 from jobs.keys import CustomerKeys
 from jobs.lake import LakeTable
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> None:
     days = days_of(args, arg_parser())
     mappings = [load_mapping(source) for source in ([args.source] if args.source else home.sources)]
     for mapping in mappings:
-        home.adopt(mapping.shop, mapping.source)
+        home.adopt(mapping.shop, mapping.source, simulated=mapping.simulated)
     problems = ingest_days(home, mappings, days, skip_unchanged=args.skip_unchanged)
     if problems:
         shown = "\n  ".join(problems[:20]) + (f"\n  … and {len(problems) - 20} more" if len(problems) > 20 else "")

@@ -5,23 +5,14 @@ import hmac
 import os
 import secrets
 
-from jobs.errors import SetupError
+from expectations.errors import SetupError
 from jobs.home import Home
-
-
-def write_secret(home: Home, name: str, text: str) -> None:
-    """Writes a secret that only its owner can read."""
-    home.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = home.secrets / name
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+from jobs.home_secrets import secret
 
 
 def ensure_key(home: Home) -> None:
     """Makes the home's key if it has none. Losing the key orphans every customer_key made with it."""
-    if not (home.secrets / "customer_key").exists():
-        write_secret(home, "customer_key", secrets.token_hex(32))
+    secret(home, "customer_key", make=lambda: secrets.token_hex(32))
 
 
 class CustomerKeys:

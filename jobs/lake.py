@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations.contract import Table
-from jobs.errors import DataError
+from expectations.errors import DataError
 from jobs.home import Home
 from jobs.schemas import arrow_schema, spark_ddl
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
+from expectations.errors import SetupError
 from expectations.events import EVENT_TYPES
-from jobs.errors import SetupError
 
 FOLDER = Path(__file__).parent / "sources"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from jobs.errors import SetupError, UnavailableError
+from expectations.errors import SetupError, UnavailableError
 from jobs.home import Home
 from jobs.postgres_cluster import data_folder, give_to_server, log_file, prepare, run_tool, write_settings
 

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import pwd
-import secrets
 import shutil
 import socket
 import stat
@@ -14,8 +13,9 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from jobs.errors import SetupError, UnavailableError
+from expectations.errors import SetupError, UnavailableError
 from jobs.home import Home
+from jobs.home_secrets import secret
 
 log = logging.getLogger(__name__)
 
@@ -64,24 +64,6 @@ def data_folder(home: Home) -> Path:
 
 def log_file(home: Home) -> Path:
     return home.postgres / "server.log"
-
-
-def secret(home: Home, name: str) -> str:
-    """The generated secret of that name, made on first use; readable by the invoking user alone."""
-    file = home.secrets / name
-    if not file.exists():
-        home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.secrets.chmod(0o700)
-        staged = home.secrets / f".{name}-{secrets.token_hex(4)}"
-        with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(secrets.token_urlsafe(24) + "\n")
-        try:
-            os.link(staged, file)  # unlike a rename, this leaves what another process has made meanwhile
-        except FileExistsError:
-            pass
-        finally:
-            staged.unlink()
-    return file.read_text().strip()
 
 
 def run_tool(home: Home, name: str, *arguments: str) -> None:

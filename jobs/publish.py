@@ -15,14 +15,14 @@ import psycopg
 from psycopg import errors
 
 from expectations.contract import Table
+from expectations.errors import DataError, UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
+from expectations.version import code_version
 from jobs.arguments import add_day, job_parser
-from jobs.errors import DataError, UnavailableError
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.publish_staging import content_digest, drop_leftovers, load, make_attachable, not_set_up
 from jobs.publish_switch import Snapshot, switch
-from jobs.version import code_version
 from jobs.warehouse import connect, uri
 from jobs.warehouse_ddl import PARTITIONED
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from expectations.contract import TYPES, Table
+from expectations.errors import SetupError, UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS
-from jobs.errors import SetupError, UnavailableError
 from jobs.home import Home
 from jobs.warehouse import uri
 from jobs.warehouse_ddl import PARTITIONED, partition_name, quoted

@@ -9,8 +9,8 @@ import psycopg
 from psycopg import errors
 
 from expectations.contract import Table
+from expectations.errors import UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, PUBLISH_LOG, SEGMENT_SUMMARY
-from jobs.errors import UnavailableError
 from jobs.publish_staging import DAY_CHECK
 from jobs.warehouse_ddl import POINTER, partition_name, quoted, stored_name
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from jobs.errors import DataError
+from expectations.errors import DataError
 
 
 @dataclass(frozen=True)

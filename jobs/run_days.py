@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
+from expectations.errors import DataError, LifestageError, SetupError
+from expectations.version import REPOSITORY
 from jobs.airflow_env import AIRFLOW_BIN, environment, migrate
-from jobs.errors import DataError, LifestageError, SetupError
-from jobs.home import REPOSITORY, Home
+from jobs.home import Home
 from jobs.processes import end_tree
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def _heard(event: dict, day: str, failure: _Failure) -> _Failure:
         case "failed":
             log.warning("%s  %-18s failed%s", day, event["task"], "" if event["final"] else "; it will be tried again")
             return _Failure(event["task"], event["cause"], event["log"])
-        case "broken":
+        case "refused":
             return _Failure("", event["cause"], "")
     return failure
 
@@ -87,6 +88,6 @@ def _error(day: str, failure: _Failure, code: int, driver_log: str) -> Lifestage
             f"Airflow ended with exit {code} while running {day or 'the first day'}; log: {driver_log}"
         )
     if not failure.task:
-        return SetupError(f"dags/lifestage_daily.py cannot be used: {failure.cause}")
+        return SetupError(failure.cause)
     kind = DataError if "(exit 65)" in failure.cause else LifestageError
     return kind(f"lifestage_daily of {day} stopped at {failure.task}: {failure.cause}\nlog: {failure.log}")

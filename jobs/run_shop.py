@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURES
+from expectations.errors import DataError
 from expectations.events import EVENTS
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
 from jobs.arguments import add_engine, job_parser
-from jobs.errors import DataError
 from jobs.home import Home
 from jobs.ingest import deliveries, is_unchanged
 from jobs.lake import LakeTable

@@ -2,23 +2,15 @@
 
 import argparse
 import logging
-import re
 
 from expectations.behaviour import FEATURES
+from expectations.commands import model_version
 from expectations.segments import SCORES
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable
 
 log = logging.getLogger(__name__)
-
-
-def model_version(text: str) -> tuple[str, int]:
-    """``NAME/VERSION`` → (name, version). A version is a number: an alias can move between two runs of a day."""
-    match = re.fullmatch(r"([\w.-]+)/(\d+)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME/VERSION, such as lifestage_behaviour/3")
-    return match[1], int(match[2])
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -32,6 +24,7 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     import pyarrow as pa
+
     from ml.predict import load_predictor
 
     home, day = Home.from_environment(args.home), args.ds

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from jobs.errors import UnavailableError
-from jobs.home import REPOSITORY, Home
+from expectations.errors import UnavailableError
+from expectations.version import REPOSITORY
+from jobs.home import Home
 from jobs.processes import end_tree
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import yaml
 
-from jobs.errors import SetupError
+from expectations.errors import SetupError
 from jobs.home import Home
 
 S = TypeVar("S")

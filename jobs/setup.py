@@ -14,13 +14,13 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from expectations.errors import SetupError, UnavailableError
 from expectations.tables import WAREHOUSE
 from jobs import keys
 from jobs.arguments import job_parser
-from jobs.errors import SetupError, UnavailableError
 from jobs.home import Home
+from jobs.home_secrets import secret
 from jobs.mapping import load_mapping
-from jobs.postgres_cluster import secret
 from jobs.warehouse import DATABASES, READER, WRITER, connect, connect_to, external_password, is_external, mlflow_uri
 from jobs.warehouse_ddl import all_statements, database_statements, reader_statements, stored_name
 
@@ -39,12 +39,12 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
-    shop = load_mapping(args.source).shop if args.source else None
+    mapping = load_mapping(args.source) if args.source else None
     home.run.mkdir(parents=True, exist_ok=True)
     with open(home.run / "setup.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one setup at a time
-        if shop:
-            home.adopt(shop, args.source, args.landing)
+        if mapping:
+            home.adopt(mapping.shop, mapping.source, args.landing, mapping.simulated)
         set_up(home)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import psycopg
 
+from expectations.errors import DataError
 from jobs.arguments import job_parser
-from jobs.errors import DataError
 from jobs.home import Home
 from jobs.warehouse import READER, WRITER, connect
 from jobs.warehouse_ddl import VIEWS

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from jobs.errors import LifestageError
-from jobs.home import REPOSITORY, Home
+from expectations.errors import LifestageError
+from expectations.version import REPOSITORY
+from jobs.home import Home
 
 
 class StageFailed(LifestageError):

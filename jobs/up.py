@@ -14,9 +14,9 @@ import urllib.parse
 import urllib.request
 from datetime import datetime
 
+from expectations.errors import LifestageError
 from jobs.airflow_env import ADMIN, AIRFLOW_BIN, admin_password, environment, migrate
 from jobs.arguments import add_engine, job_parser
-from jobs.errors import LifestageError
 from jobs.home import Home
 from jobs.services import Record, Service, free_port, running, start, stop_all, wait_until
 

@@ -8,10 +8,10 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from jobs.errors import SetupError, UnavailableError
+from expectations.errors import SetupError, UnavailableError
 from jobs.home import Home
+from jobs.home_secrets import secret
 from jobs.postgres import ensure_running
-from jobs.postgres_cluster import secret
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from ml.commands import run
+from expectations.commands import run
 
 # Command → module of the same name and one line of help.
 COMMANDS = {
@@ -13,4 +13,4 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(run(COMMANDS, sys.argv[1:]))
+    sys.exit(run("ml", COMMANDS, sys.argv[1:]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from expectations.contract import Table
 from expectations.errors import SetupError
-from ml.version import REPOSITORY
+from expectations.version import REPOSITORY
 
 HomePath = str | os.PathLike | None
 
@@ -30,11 +30,12 @@ def partition_days(table: Table, home: HomePath = None) -> list[date]:
 
 
 def shop_name(home: HomePath = None) -> str:
-    """The shop whose home this is; SetupError if the home was never set up."""
+    """The shop whose home this is, marked if its data are simulated; SetupError if the home was never set up."""
     file = home_folder(home) / "shop.json"
     if not file.exists():
         raise SetupError(f"{file.parent} holds no shop yet: run `python -m jobs setup --source NAME` first")
-    return json.loads(file.read_text())["shop"]
+    shop = json.loads(file.read_text())
+    return f"{shop['shop']} (simulated)" if shop["simulated"] else shop["shop"]
 
 
 def tracking_uri(home: HomePath = None) -> str:

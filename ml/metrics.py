@@ -5,8 +5,8 @@ import json
 import math
 from datetime import date
 
+from expectations.commands import command_parser
 from expectations.errors import DataError
-from ml.commands import ml_parser
 from ml.home import HomePath
 
 # Metric of a run → heading.
@@ -24,7 +24,7 @@ SHOWN = {
 
 
 def arg_parser() -> argparse.ArgumentParser:
-    parser = ml_parser("metrics", __doc__)
+    parser = command_parser("ml", "metrics", __doc__)
     parser.add_argument("--cutoff", type=date.fromisoformat, metavar="D", help="default: the champion's")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, every metric")
     return parser

@@ -5,11 +5,11 @@ Days that were scored keep their version: `python -m ml resolve` says which.
 
 import argparse
 
-from ml.commands import ml_parser, model_version
+from expectations.commands import command_parser, model_version
 
 
 def arg_parser() -> argparse.ArgumentParser:
-    parser = ml_parser("promote", __doc__)
+    parser = command_parser("ml", "promote", __doc__)
     parser.add_argument("model", type=model_version, metavar="NAME/VERSION", help="a registered version")
     return parser
 

@@ -8,14 +8,14 @@ from datetime import date
 
 import pyarrow.parquet as pq
 
+from expectations.commands import command_parser
 from expectations.errors import DataError
 from expectations.segments import SCORES
-from ml.commands import ml_parser
 from ml.home import HomePath, partition_folder
 
 
 def arg_parser() -> argparse.ArgumentParser:
-    parser = ml_parser("resolve", __doc__)
+    parser = command_parser("ml", "resolve", __doc__)
     parser.add_argument(
         "--ds", type=date.fromisoformat, required=True, metavar="D", help="the day to be scored, YYYY-MM-DD"
     )

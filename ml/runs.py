@@ -56,7 +56,7 @@ class RunWriter:
     """Writes one run after the other, the same way for every model; the recency rule, logged first, is drawn in all."""
 
     def __init__(self, plan: Plan, splits: "Splits", home: str | None) -> None:
-        from ml.version import code_version
+        from expectations.version import code_version
 
         test, valid, *train = map(str, splits.cutoffs)
         self.plan, self.splits, self.home = plan, splits, home
@@ -80,6 +80,7 @@ class RunWriter:
 
     def __call__(self, outcome: Outcome) -> tuple[str, str]:
         """(run id, model URI)."""
+        from ml.home import shop_name
         from ml.plots import write_plots
         from ml.tracking import Run, log_run
 
@@ -87,7 +88,7 @@ class RunWriter:
         self.rule = self.rule or {name: predicted}
         metrics = self.metrics(outcome.predicted)
         with TemporaryDirectory(prefix="lifestage-plots-") as folder:
-            title = f"{name}, test cutoff {self.plan.cutoff}"
+            title = f"{shop_name(self.home)}: {name}, test cutoff {self.plan.cutoff}"
             write_plots(Path(folder), title, self.splits.test, {name: predicted} | self.rule)
             tags, params = self.tags | {"lifestage.model": name}, self.params | outcome.params
             run = Run(name, tags, params, metrics, Path(folder), outcome.model, outcome.history)

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ml.commands import ml_parser
+from expectations.commands import command_parser
 from ml.runs import JUDGED, Outcome, Plan, RunWriter
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NETWORK = "network"
 
 
 def arg_parser() -> argparse.ArgumentParser:
-    parser = ml_parser("train", __doc__)
+    parser = command_parser("ml", "train", __doc__)
     parser.add_argument(
         "--cutoff", type=date.fromisoformat, required=True, metavar="D", help="the test cutoff, YYYY-MM-DD"
     )

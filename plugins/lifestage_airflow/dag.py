@@ -1,6 +1,7 @@
 """The one way DAGs are made here, so that owner, retries, time limits and templates are the same in all."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import jinja2
@@ -12,6 +13,8 @@ from lifestage_airflow.days import business_date, matured_cutoff
 
 START = datetime(2010, 1, 1, tzinfo=utc.utc)
 """Fixed: before the first day of any shop so far. Nothing catches up, so it only bounds backfills."""
+ZONE = "UTC"
+"""Time zone of the business days: a scheduled run starts when its day is over there."""
 DS = "{{ business_date(params, dag_run) }}"
 CUTOFF = "{{ matured_cutoff(params, dag_run) }}"
 
@@ -42,6 +45,9 @@ def lifestage_dag(dag_id: str, doc: str, *, tags: list[str], params: dict[str, P
         "is_paused_upon_creation": True,
         "default_args": DEFAULTS,
         "template_undefined": jinja2.StrictUndefined,
-        "user_defined_macros": {"business_date": business_date, "matured_cutoff": matured_cutoff},
+        "user_defined_macros": {
+            "business_date": partial(business_date, timezone=ZONE),
+            "matured_cutoff": partial(matured_cutoff, timezone=ZONE),
+        },
     }
     return DAG(dag_id, doc_md=doc, tags=["lifestage", *tags], params=params, **{**settings, **changes})

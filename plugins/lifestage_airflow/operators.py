@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NO_RETRY = {65: "the data is wrong", 78: "a setting is wrong"}
-"""Exit codes (jobs/errors.py) after which another try gives the same."""
+"""Exit codes (expectations/errors.py) after which another try gives the same."""
 GRACE_S = 2.5
 """Seconds between SIGTERM and SIGKILL; Airflow itself kills the task 5 s after it asked it to end."""
 

@@ -17,7 +17,9 @@ from typing import TextIO
 
 from airflow.configuration import conf
 from airflow.dag_processing.dagbag import DagBag
+from airflow.jobs.job import most_recent_job
 from airflow.listeners import hookimpl
+from airflow.models.dag import DagModel
 from airflow.sdk import DAG
 from airflow.sdk import timezone as utc
 from airflow.sdk.listener import get_listener_manager
@@ -77,6 +79,19 @@ def log_path(task_instance: object) -> Path:
     return Path(conf.get("logging", "base_log_folder"), *parts)
 
 
+def refusal(bag: DagBag) -> str:
+    """Why no day may be run now; empty if there is no reason."""
+    if DAG_ID not in bag.dags:
+        errors = "; ".join(map(str, bag.import_errors.values())) or f"no DAG {DAG_ID} in it"
+        return f"dags/{DAG_ID}.py cannot be used: {errors}"
+    with create_session() as session:
+        known = DagModel.get_current(DAG_ID, session=session)
+        scheduler = most_recent_job("SchedulerJob", session=session)
+        if known and not known.is_paused and scheduler and scheduler.is_alive():
+            return f"a scheduler is up and {DAG_ID} unpaused: it would run the same tasks at once. Pause the DAG first"
+    return ""
+
+
 def run_day(dag: DAG, day: datetime) -> str:
     """Runs the DAG for the business day that begins at ``day``; returns the run's final state."""
     began = utc.utcnow()
@@ -102,8 +117,8 @@ def main(args: argparse.Namespace) -> int:
     with os.fdopen(args.events, "w") as events:
         watch = TaskWatch(events)
         bag = DagBag(dag_folder=str(Path(conf.get("core", "dags_folder"), f"{DAG_ID}.py")), bundle_name="dags-folder")
-        if DAG_ID not in bag.dags:
-            watch.tell("broken", cause="; ".join(map(str, bag.import_errors.values())) or f"no DAG {DAG_ID}")
+        if reason := refusal(bag):
+            watch.tell("refused", cause=reason)
             return 78
         get_listener_manager().add_listener(watch)
         for day in args.days:

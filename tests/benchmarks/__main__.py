@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from expectations.version import code_version
 from jobs.home import Home
 from jobs.sql import format_table
-from ml.version import code_version
 from tests.benchmarks import dag_parse, whole_run
 
 

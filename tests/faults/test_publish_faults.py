@@ -12,9 +12,9 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from expectations.errors import UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
 from jobs import postgres, publish, setup, warehouse
-from jobs.errors import UnavailableError
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.schemas import arrow_schema

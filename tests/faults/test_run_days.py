@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from expectations.errors import DataError, LifestageError
+from expectations.version import REPOSITORY
 from jobs import postgres, run_days, setup, warehouse
-from jobs.errors import DataError, LifestageError
-from jobs.home import REPOSITORY, Home
+from jobs.home import Home
 
 pytestmark = pytest.mark.slow
 DAYS = [date(2017, 12, day) for day in (29, 30, 31)]

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURES, WINDOWS_DAYS
+from expectations.errors import DataError
 from expectations.events import EVENTS
 from jobs.aggregate import customer_days
 from jobs.build_features import features_as_of, known_days
-from jobs.errors import DataError
 from jobs.frames import checked
 from jobs.lake import LakeTable
 from jobs.schemas import arrow_schema

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from expectations.contract import TYPES
+from expectations.errors import DataError, SetupError, UnavailableError
+from expectations.version import REPOSITORY
 from jobs import warehouse
-from jobs.errors import DataError, SetupError, UnavailableError
 from jobs.gate import gate_frame, gate_sql
-from jobs.home import REPOSITORY
 from jobs.schemas import spark_ddl
 from tests.jobs.pets import DAY, FAULTS, HARMLESS, PETS, clean
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs import ingest as ingest_job
 from jobs import mapping
-from jobs.errors import DataError
 from jobs.keys import CustomerKeys
 from jobs.lake import LakeTable
 from jobs.read_source import split_lines

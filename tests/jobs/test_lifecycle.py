@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pytest
 
+from expectations.errors import SetupError
 from expectations.segments import CUSTOMER_SEGMENTS, LIFECYCLE_PHASES
-from jobs.errors import SetupError
 from jobs.frames import checked
 from jobs.lifecycle import DESCRIPTIONS, DayCuts, SegmentSettings, day_cuts, settings_rows
 from jobs.segment import segments

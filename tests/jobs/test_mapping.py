@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from jobs.errors import SetupError
+from expectations.errors import SetupError
 from jobs.mapping import available, load_mapping, parse_mapping
 from tests.jobs.corner_shop import CORNER_SHOP
 

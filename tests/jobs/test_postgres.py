@@ -15,9 +15,11 @@ import psutil
 import psycopg
 import pytest
 
+from expectations.errors import SetupError, UnavailableError
+from expectations.version import REPOSITORY
 from jobs import postgres, postgres_cluster, setup, warehouse
-from jobs.errors import SetupError, UnavailableError
-from jobs.home import REPOSITORY, Home
+from jobs.home import Home
+from jobs.home_secrets import secret
 
 START = "from pathlib import Path; from jobs.home import Home; from jobs import postgres; import sys\n"
 PRINT_PID = START + "print(postgres.ensure_running(Home(Path(sys.argv[1])), 'test').pid)"
@@ -66,7 +68,7 @@ def in_python(code, home, **options):
 
 
 def query(home, statement="select 1"):
-    server, password = postgres.ensure_running(home), postgres_cluster.secret(home, "postgres_password")
+    server, password = postgres.ensure_running(home), secret(home, "postgres_password")
     address = {"host": server.host, "port": server.port, "user": "postgres", "password": password}
     with psycopg.connect(**address, autocommit=True) as connection:
         result = connection.execute(statement)

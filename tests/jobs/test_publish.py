@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, LIFECYCLE_PHASES, SCORES, SEGMENT_SETTINGS
 from jobs import publish, publish_switch, setup, warehouse
-from jobs.errors import DataError, SetupError, UnavailableError
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.schemas import arrow_schema

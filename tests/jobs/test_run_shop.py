@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from jobs.errors import DataError
+from expectations.errors import DataError
 from jobs.home import Home
 from jobs.run_shop import landed_days, plan_days, require_landed
 from jobs.stages import StageFailed, Stages

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from expectations.errors import UnavailableError
 from jobs import down, services
 from jobs.airflow_env import admin_password, environment
-from jobs.errors import UnavailableError
 from jobs.home import Home
 from jobs.processes import end_tree
 

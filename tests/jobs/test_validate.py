@@ -7,11 +7,12 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pytest
 
+from expectations.commands import run as run_command
 from expectations.contract import Check
+from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT
 from jobs import validate
-from jobs.__main__ import main as jobs_main
-from jobs.errors import DataError
+from jobs.__main__ import COMMANDS
 from jobs.lake import LakeTable
 
 DAY = date(2024, 3, 4)  # a Monday
@@ -28,7 +29,7 @@ def run(home, spark, monkeypatch):
     from contextlib import nullcontext
 
     monkeypatch.setattr(validate, "open_engine", lambda name: nullcontext(spark))
-    return lambda *arguments: jobs_main(["validate", "--home", str(home.path), *arguments])
+    return lambda *arguments: run_command("jobs", COMMANDS, ["validate", "--home", str(home.path), *arguments])
 
 
 def test_a_good_day_passes_with_its_report(home, land, ingest, run, capsys):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
+from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.tables import WAREHOUSE
 from jobs import keys, setup, sql, warehouse, warehouse_uri
-from jobs.errors import DataError, SetupError, UnavailableError
 from jobs.home import Home
 from jobs.warehouse_ddl import VIEWS, stored_name
 

@@ -136,7 +136,7 @@ def shop_home(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home, in a path with a space, whose lake holds the simulated shop and whose MLflow is a file of its own."""
     home = tmp_path_factory.mktemp("simulated shop")
     (home / "mlflow").mkdir()
-    (home / "shop.json").write_text(json.dumps({"shop": "simulated", "sources": ["simulated"]}))
+    (home / "shop.json").write_text(json.dumps({"shop": "pets", "simulated": True, "sources": ["pets"]}))
     (home / "mlflow" / "tracking_uri").write_text(f"sqlite:///{home}/mlflow/mlflow.db\n")
     for n in range(DAYS):
         write_partition(

@@ -1,8 +1,9 @@
-"""What the commands of `python -m ml` share: parsers, the table, log lines, exit codes. Imports nothing heavy."""
+"""What every command line here shares: parsers, the table of commands, log lines, exit codes. Imports nothing heavy."""
 
 import argparse
 import importlib
 import logging
+import os
 import sys
 import time
 
@@ -13,15 +14,17 @@ class _Clock(logging.Formatter):
     """Wall time and seconds since start before each line, so that a log says where the time went."""
 
     def format(self, record: logging.LogRecord) -> str:
-        head = f"{time.strftime('%H:%M:%S')} {record.relativeCreated / 1000:7.1f}s"
         level = "" if record.levelno == logging.INFO else f"{record.levelname} "
+        if os.environ.get("LIFESTAGE_STAGE"):  # whoever called this command tells the time
+            return level + record.getMessage()
+        head = f"{time.strftime('%H:%M:%S')} {record.relativeCreated / 1000:7.1f}s"
         return f"{head}  {level}{record.getMessage()}"
 
 
-def ml_parser(name: str, doc: str) -> argparse.ArgumentParser:
+def command_parser(package: str, name: str, doc: str) -> argparse.ArgumentParser:
     """A parser named as the command is typed, with ``--home``; abbreviations are errors, so that golden files hold."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m ml {name}",
+        prog=f"python -m {package} {name}",
         description=doc,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -31,7 +34,7 @@ def ml_parser(name: str, doc: str) -> argparse.ArgumentParser:
 
 
 def model_version(text: str) -> tuple[str, int]:
-    """``NAME/VERSION`` → (name, version)."""
+    """``NAME/VERSION`` → (name, version). A version is a number: an alias can move between two runs of a day."""
     name, _, version = text.rpartition("/")
     if not name or not version.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME/VERSION, such as lifestage_behaviour/3")
@@ -43,27 +46,27 @@ def configure_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Clock())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    for name in ("ml", "__main__"):
+    for name in ("jobs", "ml", "__main__"):
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def help_text(commands: dict[str, str]) -> str:
+def help_text(package: str, commands: dict[str, str]) -> str:
     width = max(map(len, commands)) + 2
     lines = [f"  {name:<{width}}{text}" for name, text in commands.items()]
-    return "usage: python -m ml COMMAND [--help] …\n\n" + "\n".join(lines)
+    return f"usage: python -m {package} COMMAND [--help] …\n\n" + "\n".join(lines)
 
 
-def run(commands: dict[str, str], argv: list[str]) -> int:
-    """Runs the command that ``argv`` names: its exit code. Its module is imported only then."""
+def run(package: str, commands: dict[str, str], argv: list[str]) -> int:
+    """Runs the command of ``package`` that ``argv`` names: its exit code. Its module is imported only then."""
     if not argv or argv[0] in ("-h", "--help"):
-        print(help_text(commands))
+        print(help_text(package, commands))
         return 0 if argv else 2
     name, *rest = argv
     if name not in commands:
-        print(f"no command {name!r}\n\n{help_text(commands)}", file=sys.stderr)
+        print(f"no command {name!r}\n\n{help_text(package, commands)}", file=sys.stderr)
         return 2
     configure_logging()
-    module = importlib.import_module(f"ml.{name}")
+    module = importlib.import_module(f"{package}.{name}")
     try:
         return module.main(module.arg_parser().parse_args(rest)) or 0
     except LifestageError as error:

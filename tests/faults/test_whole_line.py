@@ -1,0 +1,179 @@
+"""The whole line on a tenth of the sample shop: both engines, twice, and with bad deliveries on the last day."""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from expectations.version import REPOSITORY
+from jobs import postgres
+from jobs.home import Home
+from jobs.land_sample import FEEDS, land_feed, read_table
+from jobs.warehouse import READER, connect
+
+pytestmark = pytest.mark.slow
+LAST = "2017-12-31"
+MARTS = ("customer_segments", "customer_segments_history", "segment_settings", "segment_summary")
+DAY = (
+    ("ingest", "--ds", LAST),
+    ("validate", "--table", "events", "--ds", LAST),
+    ("aggregate", "--ds", LAST),
+    ("build_features", "--ds", LAST),
+    ("score", "--ds", LAST, "--model", "lifestage_behaviour/1"),
+    ("segment", "--ds", LAST),
+    ("publish", "--ds", LAST),
+)
+KEY = "ab" * 32  # one customer key for all homes, so that rows can be compared
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory) -> Path:
+    """The sample shop's files, of every tenth household."""
+    folder = tmp_path_factory.mktemp("a small shop")
+
+    def tenth(table: str):
+        rows = read_table(table)
+        return rows[rows.household_id % 10 == 0]
+
+    for name, feed in FEEDS.items():
+        land_feed(folder, name, tenth(feed[0]), feed[1])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory):
+    """Makes homes and stops their servers at the end."""
+    made: list[Home] = []
+
+    def make(name: str) -> Home:
+        made.append(Home(tmp_path_factory.mktemp("homes") / f"home {name}"))
+        return made[-1]
+
+    yield make
+    for home in made:
+        if home.path.exists():
+            postgres.stop(home)
+
+
+def command(home: Home, *argv: str, timeout: float = 1500) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "LIFESTAGE_HOME": str(home.path), "LIFESTAGE_CUSTOMER_KEY": KEY}
+    for name in [name for name in environment if name.startswith("SPARK_")]:  # of an engine in this test's process
+        del environment[name]
+    return subprocess.run(
+        [sys.executable, "-m", "jobs", *argv],
+        cwd=REPOSITORY,
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+    )
+
+
+def run_shop(home: Home, landing: Path, *argv: str) -> str:
+    done = command(home, "run_shop", "--landing", str(landing), *argv)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def marts(home: Home) -> dict[str, list[tuple]]:
+    """Every row of every mart as bi_reader sees it, in the order of its columns."""
+    with connect(home, READER) as connection:
+        return {mart: sorted(connection.execute(f"select * from marts.{mart}"), key=repr) for mart in MARTS}
+
+
+def publishes(home: Home) -> list[tuple]:
+    columns = "snapshot_date, customers, content_digest, model_name, model_version"
+    query = f"select {columns} from marts.publish_log order by publish_id"
+    with connect(home, READER) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def first_run(homes, landing):
+    """A home after its first run, and what the run printed."""
+    home = homes("sail")
+    return home, run_shop(home, landing)
+
+
+def test_a_first_run_ends_with_a_summary_that_says_simulated(first_run):
+    home, printed = first_run
+    assert f"complete_journey (data simulated from real patterns), snapshot of {LAST}" in printed
+    for text in ("marts.customer_segments_history", "recency_rule", "gradient_boosting", "psql", "make up"):
+        assert text in printed
+    assert [str(row[0]) for row in publishes(home)] == ["2017-12-29", "2017-12-30", "2017-12-31"]
+
+
+def test_a_second_run_reuses_everything_and_leaves_the_marts(first_run, landing):
+    home, _ = first_run
+    before, logged = marts(home), publishes(home)
+    printed = run_shop(home, landing)
+    assert f"{LAST} is published and unchanged" in printed
+    assert (marts(home), publishes(home)) == (before, logged)
+
+
+def test_running_a_day_again_gives_equal_rows_in_every_mart(first_run):
+    home, _ = first_run
+    before, logged = marts(home), publishes(home)
+    assert daily(home, *DAY) == ""
+    assert marts(home) == before
+    # The log tells of both publishes, and that they showed the same.
+    assert publishes(home) == [*logged, logged[-1]]
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="Apache Spark needs Java 17")
+def test_apache_spark_gives_equal_marts(first_run, homes, landing):
+    sail, _ = first_run
+    spark = homes("spark")
+    run_shop(spark, landing, "--engine", "spark")
+    expected, found = marts(sail), marts(spark)
+    for mart in MARTS:
+        assert found[mart] == expected[mart], mart
+
+
+def bad_days(good: bytes) -> dict[str, tuple[bytes | None, str]]:
+    """Name → what is delivered for the last day (None: nothing), and what the failing run must say."""
+    header, *lines = good.decode().splitlines()
+    third = [line.replace(line.split(",")[4], "many", 1) if n % 3 == 0 else line for n, line in enumerate(lines)]
+    packed = gzip.compress(good)
+    return {
+        "missing": (None, "transactions.csv.gz: missing"),
+        "truncated": (packed[: len(packed) // 2], "truncated, the compressed data ends early after"),
+        "empty": (b"", "transactions.csv.gz is empty (0 bytes)"),
+        "a column lost": (
+            gzip.compress(good.replace(b"sales_value", b"sales_valu", 1)),
+            "line 1: missing column sales_value",
+        ),
+        "a third bad": (gzip.compress("\n".join([header, *third, ""]).encode()), "rows refused (3"),
+    }
+
+
+@pytest.mark.parametrize("fault", ["missing", "truncated", "empty", "a column lost", "a third bad"])
+def test_a_bad_last_day_is_told_and_leaves_the_marts_until_it_is_mended(first_run, fault, landing):
+    home, _ = first_run
+    file = landing / f"ds={LAST}" / "transactions.csv.gz"
+    whole, before = file.read_bytes(), marts(home)
+    content, message = bad_days(gzip.decompress(whole))[fault]
+    try:
+        file.unlink() if content is None else file.write_bytes(content)
+        said = daily(home, ("ingest", "--ds", LAST), ("validate", "--table", "events", "--ds", LAST))
+        assert message in said
+        assert "transactions.csv.gz" in said
+        assert marts(home) == before
+    finally:
+        file.write_bytes(whole)
+    assert daily(home, *DAY) == ""
+    assert marts(home) == before
+
+
+def daily(home: Home, *commands: tuple[str, ...]) -> str:
+    """Runs commands in order until one fails, as the DAG would; what that one said, or nothing."""
+    for argv in commands:
+        done = command(home, *argv)
+        if done.returncode:
+            assert done.returncode == 65, done.stderr
+            return done.stderr
+    return ""
