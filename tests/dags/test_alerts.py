@@ -28,7 +28,7 @@ def serve_one_mail(server: socket.socket, received: list[str]) -> None:
             if word == "DATA":
                 talk.write("354 go on\n")
                 talk.flush()
-                while (text := talk.readline()) != ".\n":
+                while (text := talk.readline().replace("\r\n", "\n")) not in (".\n", ""):
                     received.append(text)
             talk.write("221 bye\n" if word == "QUIT" else "250 ok\n")
             talk.flush()
