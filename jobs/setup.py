@@ -22,7 +22,13 @@ from jobs.home import Home
 from jobs.home_secrets import secret
 from jobs.mapping import load_mapping
 from jobs.warehouse import DATABASES, READER, WRITER, connect, connect_to, external_password, is_external, mlflow_uri
-from jobs.warehouse_ddl import all_statements, database_statements, reader_statements, stored_name
+from jobs.warehouse_ddl import (
+    all_statements,
+    database_statements,
+    reader_statements,
+    stored_name,
+    superuser_statements,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +107,7 @@ def _prepare_embedded(home: Home) -> None:
         _run(admin, reader_statements(READER))
         if not is_external():
             with connect(home, "postgres", "warehouse") as inside:
-                _run(inside, database_statements("warehouse", READER))
+                _run(inside, [*database_statements("warehouse", READER), *superuser_statements()])
 
 
 def _prepare_external(home: Home) -> None:
@@ -117,6 +123,8 @@ def _prepare_external(home: Home) -> None:
         if admin.info.user != WRITER:
             admin.execute(f"grant create on database {database} to {WRITER}")
         _run(admin, database_statements(database, READER))
+        if admin.info.parameter_status("is_superuser") == "on":
+            _run(admin, superuser_statements())
 
 
 def _run(connection: psycopg.Connection, statements: list[str]) -> None:

@@ -106,9 +106,12 @@ def database_statements(database: str, reader: str) -> list[str]:
         f"revoke all on database {database} from public",
         f"grant connect on database {database} to {reader}",
         "revoke all on schema public from public",
-        # Large objects are the one thing that anyone may otherwise write.
-        "revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public",
     ]
+
+
+def superuser_statements() -> list[str]:
+    """Large objects are the one thing that anyone may otherwise write; the functions belong to the superuser."""
+    return ["revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public"]
 
 
 def reader_statements(reader: str) -> list[str]:

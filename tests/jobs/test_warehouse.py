@@ -164,6 +164,15 @@ def test_external_warehouse(external):
         assert connection.execute(owners).fetchall() == [("lifestage_writer",)]
 
 
+def test_the_owner_sets_up_again_what_an_administrator_set_up(external, warehouse_home, monkeypatch):
+    setup.create_warehouse(external)
+    with warehouse.connect(warehouse_home, "postgres", "postgres", autocommit=True) as admin:
+        admin.execute('alter database "a warehouse" owner to lifestage_writer')
+    address = warehouse.uri(warehouse_home, "lifestage_writer", "a warehouse")
+    monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", address)
+    setup.create_warehouse(external)  # may not touch what is the superuser's
+
+
 def test_unusable_addresses_say_so(monkeypatch, tmp_path):
     monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", "warehouse of mine")
     with pytest.raises(SetupError, match="LIFESTAGE_WAREHOUSE_URI is no libpq address"):
