@@ -13,11 +13,12 @@ Or name it: parameter `ds` in the form, `--conf '{"ds": "2017-12-30"}'` on the c
 above. Where logical date and interval contradict each other (`dags trigger --logical-date`) the run fails and asks for
 `ds`. Airflow names a run by when it was due, which is the midnight after its day.
 
-**Gates.** After ingest, after features and before publish; a failed gate stops the line and leaves the marts alone.
-**Model.** `resolve_model` settles on one version for the run: the day's own if it was scored before, else the champion.
-**By hand.** The form unpauses the DAG unless told otherwise, and unpausing starts the schedule with yesterday. Where
-days lie between the shop's last files and yesterday (the sample's end with 2017), that run stops and names them.
-**Again.** Clearing a run replaces its day and gives equal rows. Days run in order: stages speak of the day before.
+- **Gates.** After ingest, after features and before publish; a failed gate stops the line and leaves the marts alone.
+- **Model.** `resolve_model` settles on one version for the run: that of the day's scores if it has any, else the
+  champion.
+- **By hand.** The form unpauses the DAG unless told otherwise, and unpausing starts the schedule with yesterday. Where
+  days lie between the shop's last files and yesterday (the sample's end with 2017), that run stops and names them.
+- **Again.** Clearing a run replaces its day and gives equal rows. Days run in order: stages speak of the day before.
 """
 
 from lifestage_airflow.dag import DS, ZONE, day_param, lifestage_dag

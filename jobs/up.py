@@ -168,6 +168,6 @@ def summary(home: Home, before: set[str], ready_after: float) -> str:
         f"{state}{kept}",
         f"Airflow  {airflow_address(found)}   user {ADMIN}   password {admin_password(home)}",
         f"MLflow   {mlflow}   no log-in",
-        "DAGs are paused: unpause one to put it on its schedule; it begins with the next day and never catches up.",
+        "DAGs are paused: unpause one to put it on its schedule; it starts with yesterday and never catches up.",
         f"logs: {home.logs / 'services'}   stop: make down",
     ])  # fmt: skip
