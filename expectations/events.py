@@ -93,9 +93,9 @@ INGEST_REPORT = Table(
     columns=(
         SOURCE,
         SOURCE_FILE,
-        Column(name="file_digest", type="string", description="SHA-256 of the file as delivered."),
-        Column(name="is_truncated", type="bool",
-               description="The file ends before its end; its whole lines were kept."),
+        Column(name="file_digest", type="string", description="SHA-256 of the file as delivered; empty if it was missing."),
+        Column(name="is_complete", type="bool",
+               description="False where the file was missing, unreadable or cut short; what could be read was kept."),
         Column(name="mapping_digest", type="string", description="SHA-256 of the source mapping that read it."),
         Column(name="rows_read", type="int64", minimum=0, unit="rows", description="Data lines in the file."),
         Column(name="rows_kept", type="int64", minimum=0, unit="rows", description="Rows written to events."),

@@ -6,7 +6,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY
-from expectations.events import EVENTS
+from expectations.errors import DataError
+from expectations.events import EVENTS, INGEST_REPORT
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
 from jobs.engine import open_engine
 from jobs.home import Home
@@ -60,6 +61,7 @@ def main(args: argparse.Namespace) -> None:
     home, days = Home.from_environment(args.home), days_of(args, arg_parser())
     events, target = LakeTable(home, EVENTS), LakeTable(home, CUSTOMER_DAY)
     events.require(days)
+    refuse_incomplete(home, days)
     if args.skip_unchanged:
         days = [day for day in days if target.written_at(day) <= events.written_at(day)]
     if not days:
@@ -69,6 +71,15 @@ def main(args: argparse.Namespace) -> None:
         for part in slices(days, SLICE_DAYS):
             target.write(customer_days(events.read(spark, part)), part)
             log.info("aggregated %s … %s", part[0], part[-1])
+
+
+def refuse_incomplete(home: Home, days: list[date]) -> None:
+    """DataError if a file of ``days`` was missing or not read whole: part of a day, added up, would pass for the whole."""
+    report = LakeTable(home, INGEST_REPORT).read_arrow(days, ["arrival_date", "source_file", "is_complete"]).to_pylist()
+    broken = [f"{row['source_file']} of {row['arrival_date']}" for row in report if not row["is_complete"]]
+    if broken:
+        shown = ", ".join(broken[:5]) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
+        raise DataError(f"not delivered whole: {shown}. Deliver again, then ingest the day again")
 
 
 def slices(days: list[date], size: int) -> list[list[date]]:

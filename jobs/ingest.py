@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from expectations.contract import Table
 from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs.arguments import add_days, add_skip_unchanged, days_of, job_parser
@@ -65,11 +66,11 @@ def ingest_days(home: Home, mappings: list[Mapping], days: list[date], skip_unch
     """Ingests each day of every source; returns what was wrong with files, in words."""
     keys, problems, totals = CustomerKeys.of(home), [], Counter()
     for day in days:
-        files = [item for mapping in mappings for item in deliveries(home, mapping, day, problems)]
-        if skip_unchanged and is_unchanged(home, day, files):
+        expected = [item for mapping in mappings for item in deliveries(home, mapping, day)]
+        if skip_unchanged and is_unchanged(home, day, expected):
             totals["days unchanged"] += 1
             continue
-        read = [result for item in files if (result := _read(item, keys, day, problems))]
+        read = [_read(item, keys, day, problems) for item in expected]
         _write(home, day, read)
         for result in read:
             totals += _counts(result.report)
@@ -81,41 +82,50 @@ def ingest_days(home: Home, mappings: list[Mapping], days: list[date], skip_unch
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file of one day. ``file`` is its path within the source's landing."""
+    """One file of one day, there or expected. ``file`` is its path within the source's landing."""
 
     mapping: Mapping
     feed: Feed
     path: Path
     file: str
 
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
-
-
-def deliveries(home: Home, mapping: Mapping, day: date, problems: list[str]) -> list[Delivery]:
-    """The day's files; a file that should be there and is not goes to ``problems``."""
-    landing = home.landing_of(mapping.source)
-    found = []
-    for feed in mapping.feeds:
-        file = feed.files.format(ds=day)
-        if (landing / file).is_file():
-            found.append(Delivery(mapping, feed, landing / file, file))
-        elif mapping.expected.is_open(day) and not feed.optional:
-            problems.append(
-                f"{landing / file}: missing, though {day} is an open day of {mapping.source}. "
+    def read(self, day: date) -> bytes:
+        """The file's bytes; DataError if it is missing."""
+        if not self.path.is_file():
+            raise DataError(
+                f"{self.path}: missing, though {day} is an open day of {self.mapping.source}. "
                 "Deliver it, or list the day under expected.closed of the mapping"
             )
+        return self.path.read_bytes()
+
+
+def deliveries(home: Home, mapping: Mapping, day: date) -> list[Delivery]:
+    """The day's files, and those that should be there. DataError for a day beyond those the mapping expects."""
+    landing, found = home.landing_of(mapping.source), []
+    for feed in mapping.feeds:
+        file = feed.files.format(ds=day)
+        item = Delivery(mapping, feed, landing / file, file)
+        if item.path.is_file() or (mapping.expected.is_open(day) and not feed.optional):
+            found.append(item)
+    if not found and not mapping.expected.first <= day <= mapping.expected.last:
+        raise DataError(
+            f"{day} lies outside the days on which {mapping.source} is expected to deliver "
+            f"({mapping.expected.first} … {mapping.expected.last}), and nothing lies in {landing} for it"
+        )
     return found
 
 
-def _read(item: Delivery, keys: CustomerKeys, day: date, problems: list[str]) -> Day | None:
+def _read(item: Delivery, keys: CustomerKeys, day: date, problems: list[str]) -> Day:
+    """What could be read of the file; what is wrong with it goes to ``problems``."""
+    digest = ""
     try:
-        lines = split_lines(item.path, str(item.path), item.feed.encoding)
-        result = read_delivery(item, lines, keys, day)
+        data = item.read(day)
+        digest = hashlib.sha256(data).hexdigest()
+        lines = split_lines(data, str(item.path), item.feed.encoding)
+        result = read_delivery(item, lines, digest, keys, day)
     except DataError as error:
         problems.append(str(error))
-        return None
+        return Day(_no_rows(EVENTS), _no_rows(QUARANTINE), _report(item, digest, False, day, 0, 0, 0, Counter()))
     if lines.is_truncated:
         problems.append(
             f"{item.path}: truncated, the compressed data ends early after {result.report['rows_read'][0]} rows; "
@@ -124,7 +134,7 @@ def _read(item: Delivery, keys: CustomerKeys, day: date, problems: list[str]) ->
     return result
 
 
-def read_delivery(item: Delivery, lines: Lines, keys: CustomerKeys, day: date) -> Day:
+def read_delivery(item: Delivery, lines: Lines, digest: str, keys: CustomerKeys, day: date) -> Day:
     """One file's rows, sorted into kept, refused and dropped."""
     feed, mapping = item.feed, item.mapping
     parsed = parse_csv(lines, str(item.path), feed.delimiter, feed.source_columns, keep_all=feed.drop_duplicates)
@@ -145,7 +155,7 @@ def read_delivery(item: Delivery, lines: Lines, keys: CustomerKeys, day: date) -
     return Day(
         events.filter(pa.array(~dropped & ~refused)).cast(schema),
         _quarantine(item, lines, rules_of, day),
-        _report(item, lines, day, kept=int((~dropped & ~refused).sum()), refused=len(rules_of),
+        _report(item, digest, not lines.is_truncated, day, kept=int((~dropped & ~refused).sum()), refused=len(rules_of),
                 dropped=int(dropped.sum()), reasons=reasons),
     )  # fmt: skip
 
@@ -183,14 +193,14 @@ def _quarantine(item: Delivery, lines: Lines, rules_of: dict[int, list[str]], da
 
 
 def _report(
-    item: Delivery, lines: Lines, day: date, kept: int, refused: int, dropped: int, reasons: Counter
+    item: Delivery, digest: str, is_complete: bool, day: date, kept: int, refused: int, dropped: int, reasons: Counter
 ) -> pa.Table:
     read = kept + refused + dropped
     row = {
         "source": item.mapping.source,
         "source_file": item.file,
-        "file_digest": item.digest,
-        "is_truncated": lines.is_truncated,
+        "file_digest": digest,
+        "is_complete": is_complete,
         "mapping_digest": item.mapping.digest,
         "rows_read": read,
         "rows_kept": kept,
@@ -203,6 +213,10 @@ def _report(
     return pa.Table.from_pylist([row], schema=arrow_schema(INGEST_REPORT))
 
 
+def _no_rows(table: Table) -> pa.Table:
+    return arrow_schema(table).empty_table()
+
+
 def is_unchanged(home: Home, day: date, files: list[Delivery]) -> bool:
     """Whether the lake holds the day as these files and mappings make it."""
     report = LakeTable(home, INGEST_REPORT)
@@ -210,14 +224,19 @@ def is_unchanged(home: Home, day: date, files: list[Delivery]) -> bool:
         return False
     known = report.read_arrow([day]).to_pylist()
     was = {(row["source"], row["source_file"], row["file_digest"], row["mapping_digest"]) for row in known}
-    return was == {(f.mapping.source, f.file, f.digest, f.mapping.digest) for f in files}
+    now = {
+        (f.mapping.source, f.file, hashlib.sha256(f.path.read_bytes()).hexdigest(), f.mapping.digest)
+        for f in files
+        if f.path.is_file()
+    }
+    return was == now and all(row["is_complete"] for row in known)
 
 
 def _write(home: Home, day: date, read: list[Day]) -> None:
     """Replaces the day in all three tables; the report comes last, since it says that the day is done."""
     for table, part in ((EVENTS, "events"), (QUARANTINE, "quarantine"), (INGEST_REPORT, "report")):
         parts = [getattr(result, part) for result in read]
-        LakeTable(home, table).write_arrow(day, pa.concat_tables([arrow_schema(table).empty_table(), *parts]))
+        LakeTable(home, table).write_arrow(day, pa.concat_tables([_no_rows(table), *parts]))
 
 
 def _counts(report: pa.Table) -> Counter:

@@ -4,7 +4,6 @@ import csv
 import io
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,15 +11,21 @@ import pyarrow.csv as pa_csv
 
 from expectations.errors import DataError
 
+BOM = b"\xef\xbb\xbf"
+
 
 @dataclass(frozen=True)
 class Lines:
-    """A delivered file, uncompressed. Line numbers are a text editor's: 1 is the header."""
+    """A delivered file, uncompressed. Line numbers are a text editor's: 1 is the header.
+
+    ``encoding`` must write a line break as the byte 10, as UTF-8, Latin-1 and the Windows code pages do.
+    """
 
     raw: bytes
     start: np.ndarray
     end: np.ndarray
     is_truncated: bool
+    encoding: str = "utf-8"
 
     def span(self, line: int) -> tuple[int, int]:
         """First byte of the line and the byte after its last, line break left out."""
@@ -57,30 +62,28 @@ def uncompress(data: bytes, file: str) -> tuple[bytes, bool]:
     return b"".join(parts), False
 
 
-def split_lines(path: Path, file: str, encoding: str = "utf-8") -> Lines:
-    """Reads a delivered file; DataError if it is empty."""
-    raw, is_truncated = uncompress(path.read_bytes(), file)
-    if encoding != "utf-8":
-        raw = raw.decode(encoding, errors="replace").encode()
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    if not raw.strip():
-        raise DataError(f"{file} is empty ({path.stat().st_size} bytes): a delivery without rows still has a header")
+def split_lines(data: bytes, file: str, encoding: str = "utf-8") -> Lines:
+    """The lines of a delivered file's bytes; DataError, which names ``file``, if it holds none."""
+    raw, is_truncated = uncompress(data, file)
+    if not raw.removeprefix(BOM).strip():
+        raise DataError(f"{file} is empty ({len(data)} bytes): a delivery without rows still has a header")
     breaks = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord("\n"))
-    start = np.concatenate([[0], breaks + 1])
+    start = np.concatenate([[len(BOM) if raw.startswith(BOM) else 0], breaks + 1])
     end = np.concatenate([breaks, [len(raw)]])
     if start[-1] == len(raw):
         start, end = start[:-1], end[:-1]
-    return Lines(raw, start, end, is_truncated)
+    return Lines(raw, start, end, is_truncated, encoding)
 
 
 def parse_csv(lines: Lines, file: str, delimiter: str, needed: list[str], keep_all: bool) -> Parsed:
     """Lines → the ``needed`` columns as strings (every column with ``keep_all``).
 
-    Refused are lines that are not UTF-8, leave a quote open or have another number of fields than the header, and the
-    last, partial line of a truncated file. DataError if the header lacks a needed column.
+    Refused are lines that are not text in the file's encoding, whose quotes do not pair, that hold a carriage return of
+    their own or another number of fields than the header, and the last, partial line of a truncated file. DataError if
+    the header lacks a needed column.
     """
     header = _header(lines, file, delimiter, needed)
-    refused = _broken_lines(lines)
+    refused = _broken_lines(lines, delimiter)
     good = np.array([n for n in _filled_lines(lines) if n not in refused], dtype=np.int64)
     columns = header if keep_all else needed
     if not len(good):
@@ -104,12 +107,16 @@ def parse_csv(lines: Lines, file: str, delimiter: str, needed: list[str], keep_a
             null_values=[""],
         ),
     )
+    if len(rows) + len(wrong_width) != len(good):
+        raise DataError(
+            f"{file}: {len(good):,} lines were read as {len(rows):,} rows: the text is no CSV that can be told apart"
+        )
     refused |= {int(good[n]): "field_count" for n in wrong_width}
     return Parsed(rows, np.delete(good, wrong_width), dict(sorted(refused.items())))
 
 
 def _header(lines: Lines, file: str, delimiter: str, needed: list[str]) -> list[str]:
-    first = lines.text(1).decode("utf-8", errors="replace").rstrip("\r")
+    first = lines.text(1).decode(lines.encoding, errors="replace").rstrip("\r")
     header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
     if missing := [name for name in needed if name not in header]:
         raise DataError(
@@ -130,33 +137,47 @@ def _filled_lines(lines: Lines) -> np.ndarray:
     return np.flatnonzero(filled) + 1
 
 
-def _broken_lines(lines: Lines) -> dict[int, str]:
-    """Lines that no parser could take, with the rule each breaks."""
-    broken = {}
-    if b'"' in lines.raw:
-        quotes = np.concatenate([[0], np.cumsum(np.frombuffer(lines.raw, np.uint8) == ord('"'))])
-        odd = (quotes[lines.end] - quotes[lines.start]) % 2 == 1
-        broken |= {int(n) + 1: "open_quote" for n in np.flatnonzero(odd) if n}
+def _broken_lines(lines: Lines, delimiter: str) -> dict[int, str]:
+    """Lines that no parser could take, with the rule each breaks; only lines that hold what can break are looked at."""
+    broken = {int(n): "bad_quotes" for n in _with(lines, b'"') if not _has_paired_quotes(lines, int(n), delimiter)}
+    broken |= {int(n): "stray_return" for n in _with(lines, b"\r") if b"\r" in lines.text(int(n)).removesuffix(b"\r")}
     try:
-        lines.raw.decode()
+        lines.raw.decode(lines.encoding)
     except UnicodeDecodeError:
-        broken |= {n: "not_utf8" for n in range(2, len(lines.start) + 1) if not _is_utf8(lines.text(n))}
+        broken |= {n: "not_text" for n in range(2, len(lines.start) + 1) if _text(lines, n) is None}
     if lines.is_truncated and not lines.raw.endswith(b"\n"):
         broken[len(lines.start)] = "truncated_line"
     broken.pop(1, None)
     return broken
 
 
-def _is_utf8(text: bytes) -> bool:
+def _with(lines: Lines, character: bytes) -> np.ndarray:
+    """Numbers of the lines that hold the character elsewhere than at their end."""
+    at = np.flatnonzero(np.frombuffer(lines.raw, np.uint8) == ord(character))
+    line = np.searchsorted(lines.start, at, side="right")
+    return np.unique(line[at < lines.end[line - 1] - 1] if character == b"\r" else line)
+
+
+def _has_paired_quotes(lines: Lines, line: int, delimiter: str) -> bool:
     try:
-        text.decode()
-    except UnicodeDecodeError:
+        next(csv.reader([_text(lines, line) or ""], delimiter=delimiter, strict=True), None)
+    except csv.Error:
         return False
     return True
 
 
+def _text(lines: Lines, line: int) -> str | None:
+    """The line as text, or None if its bytes are none in the file's encoding."""
+    try:
+        return lines.text(line).decode(lines.encoding).removesuffix("\r")
+    except UnicodeDecodeError:
+        return None
+
+
 def _body(lines: Lines, good: np.ndarray) -> bytes:
-    """The good lines alone; the whole file below its header where all are good, which saves a copy line by line."""
+    """The good lines alone, in UTF-8; the whole file below its header where all are good: no copy line by line."""
     if len(good) == len(lines.start) - 1:
-        return lines.raw[lines.start[1] :]
-    return b"\n".join(lines.text(int(n)) for n in good) + b"\n"
+        body = lines.raw[lines.start[1] :]
+    else:
+        body = b"\n".join(lines.text(int(n)) for n in good) + b"\n"
+    return body if lines.encoding == "utf-8" else body.decode(lines.encoding).encode()

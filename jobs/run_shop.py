@@ -126,7 +126,7 @@ def is_published(home: Home, mapping: Mapping, day: date) -> bool:
     written = [step.written_at(day) for step in steps]
     if 0.0 in written or written != sorted(written):
         return False
-    if not is_unchanged(home, day, deliveries(home, mapping, day, [])):
+    if not is_unchanged(home, day, deliveries(home, mapping, day)):
         return False
     with connect(home, READER) as connection:
         (published,) = connection.execute(

@@ -23,7 +23,9 @@ def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
             raise
     version = version_of_run(run_id, home)
     if version is None:
-        version = int(client.create_model_version(MODEL_NAME, model_uri, run_id).version)
+        # A tracking server takes models:/ID only together with the ID.
+        made = client.create_model_version(MODEL_NAME, model_uri, run_id, model_id=model_uri.removeprefix("models:/"))
+        version = int(made.version)
         if champion(home) is not None:
             client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
     crown_first(version, home)
@@ -73,9 +75,20 @@ def champion(home: HomePath = None, name: str = MODEL_NAME) -> int | None:
     """
     uri = tracking_uri(home)
     if is_server(uri):
-        aliases = mlflow_for(home).MlflowClient().get_registered_model(name).aliases
-        return int(aliases[CHAMPION]) if CHAMPION in aliases else None
+        return _champion_of_server(name, home)
     return _champion_in_database(uri, name)
+
+
+def _champion_of_server(name: str, home: HomePath) -> int | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        aliases = mlflow_for(home).MlflowClient().get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        aliases = {}
+    return int(aliases[CHAMPION]) if CHAMPION in aliases else None
 
 
 def _champion_in_database(uri: str, name: str) -> int | None:

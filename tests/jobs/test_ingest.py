@@ -12,6 +12,7 @@ from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs import ingest as ingest_job
 from jobs import mapping
+from jobs.aggregate import refuse_incomplete
 from jobs.keys import CustomerKeys
 from jobs.lake import LakeTable
 from jobs.read_source import split_lines
@@ -61,7 +62,10 @@ def test_returns_turn_positive_and_other_negatives_are_refused(home, land, inges
         # What is dated after its delivery would show the future to a snapshot.
         ("c1,2024-03-05,sale,o1,p1,2,10,0,0", ["event_date_after_arrival"]),
         ("c1,2024-03-04,sale,o1,p1,2,10,0", ["field_count"]),
-        ('c1,2024-03-04,sale,"o1,p1,2,10,0,0', ["open_quote"]),
+        ('c1,2024-03-04,sale,"o1,p1,2,10,0,0', ["bad_quotes"]),
+        # Quotes count only where a field begins: these are two, and leave the last field open.
+        ('c1,2024-03-04,sale,o"1,"p1,2,10,0,0', ["bad_quotes"]),
+        ("c1,2024-03-04,sale,o1\rx,p1,2,10,0,0", ["stray_return"]),
     ],
 )
 def test_a_bad_row_goes_to_quarantine_with_its_rules_and_place(home, land, ingest, line, rules):
@@ -81,7 +85,19 @@ def test_text_that_is_not_utf8_costs_its_line_alone(home, land, ingest):
     land(DAY, raw=text)
     assert ingest(DAY) == []
     assert len(rows(home, EVENTS)) == 2
-    assert rows(home, QUARANTINE)[0]["failed_rules"] == ["not_utf8"]
+    assert rows(home, QUARANTINE)[0]["failed_rules"] == ["not_text"]
+
+
+def test_windows_line_ends_a_byte_order_mark_and_quoted_fields_are_read(home, land, ingest):
+    lines = [HEADER, 'c1,2024-03-04,sale,"o,1","p ""1""",2,10.50,0,0', "c2,2024-03-04,sale,o2,p1,x,1,0,0", ""]
+    raw = b"\xef\xbb\xbf" + "\r\n".join(lines).encode()
+    land(DAY, raw=raw)
+    assert ingest(DAY) == []
+    (event,) = rows(home, EVENTS)
+    assert (event["order_id"], event["product_id"]) == ("o,1", 'p "1"')
+    (refused,) = rows(home, QUARANTINE)
+    # Bytes are counted in the file as delivered, mark included.
+    assert raw[refused["byte_start"] : refused["byte_end"]].decode().strip() == lines[2]
 
 
 def test_rows_without_a_customer_are_dropped_by_policy_and_counted(home, land, ingest):
@@ -103,6 +119,22 @@ def test_a_missing_open_day_is_told_and_a_closed_day_is_an_empty_one(home, inges
     sunday = date(2024, 3, 3)
     assert ingest(sunday) == []
     assert rows(home, EVENTS, sunday) == []
+
+
+def test_part_of_a_day_is_not_added_up(home, land, ingest):
+    ingest(DAY)  # nothing was delivered
+    (report,) = rows(home, INGEST_REPORT)
+    assert (report["is_complete"], report["rows_read"]) == (False, 0)
+    with pytest.raises(DataError, match=r"not delivered whole: ds=2024-03-04/sales.csv.gz of 2024-03-04"):
+        refuse_incomplete(home, [DAY])
+    land(DAY, SALE)
+    assert ingest(DAY, skip_unchanged=True) == []
+    refuse_incomplete(home, [DAY])
+
+
+def test_a_day_beyond_what_the_mapping_expects_is_refused(ingest):
+    with pytest.raises(DataError, match=r"2025-03-04 lies outside the days on which corner_shop is expected"):
+        ingest(date(2025, 3, 4))
 
 
 def test_a_missing_column_is_named_with_what_was_found(home, land, ingest):
@@ -127,7 +159,7 @@ def test_of_a_truncated_file_the_whole_lines_are_kept(home, land, ingest):
     (report,) = rows(home, INGEST_REPORT)
     assert "truncated" in problem
     assert f"{report['rows_kept']} were kept" in problem
-    assert report["is_truncated"]
+    assert not report["is_complete"]
     assert 0 < report["rows_kept"] < 2000
     assert report["rows_kept"] == len(rows(home, EVENTS))
     # Delivered again whole, the day is what a clean first run gives.
@@ -172,7 +204,7 @@ def test_whatever_is_delivered_every_line_is_accounted_for(home, land, ingest, l
     path = land(DAY, *lines)
     assert ingest(DAY) == []
     (report,) = rows(home, INGEST_REPORT)
-    filled = sum(1 for n in range(2, len(split_lines(path, "f").start) + 1) if lines[n - 2])
+    filled = sum(1 for n in range(2, len(split_lines(path.read_bytes(), "f").start) + 1) if lines[n - 2])
     assert report["rows_read"] == filled
     assert report["rows_read"] == report["rows_kept"] + report["rows_quarantined"] + report["rows_dropped"]
     assert report["rows_kept"] == len(rows(home, EVENTS))
