@@ -74,7 +74,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def refuse_incomplete(home: Home, days: list[date]) -> None:
-    """DataError if a file of ``days`` was missing or not read whole: part of a day, added up, would pass for the whole."""
+    """DataError if a file of ``days`` was missing or not read whole: part of a day would pass for the whole."""
     report = LakeTable(home, INGEST_REPORT).read_arrow(days, ["arrival_date", "source_file", "is_complete"]).to_pylist()
     broken = [f"{row['source_file']} of {row['arrival_date']}" for row in report if not row["is_complete"]]
     if broken:
