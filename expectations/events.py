@@ -93,7 +93,8 @@ INGEST_REPORT = Table(
     columns=(
         SOURCE,
         SOURCE_FILE,
-        Column(name="file_digest", type="string", description="SHA-256 of the file as delivered; empty if it was missing."),
+        Column(name="file_digest", type="string",
+               description="SHA-256 of the file as delivered; empty if it was missing."),
         Column(name="is_complete", type="bool",
                description="False where the file was missing, unreadable or cut short; what could be read was kept."),
         Column(name="mapping_digest", type="string", description="SHA-256 of the source mapping that read it."),

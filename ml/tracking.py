@@ -51,7 +51,8 @@ def mlflow_for(home: HomePath = None) -> ModuleType:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     import mlflow
 
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for name in ("alembic", "psycopg"):  # psycopg tells of a lost race that MLflow itself retries
+        logging.getLogger(name).setLevel(logging.ERROR)
     own = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -94,7 +95,8 @@ def initialise(home: HomePath = None) -> str:
             return found.experiment_id
         # A server that others share keeps files in a place of its own.
         location = None if is_server(tracking_uri(home)) else artifact_root(home)
-        return client.create_experiment(name, artifact_location=location)
+        # MLflow would open the experiment as a chat application's.
+        return client.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"})
 
 
 def is_server(uri: str) -> bool:
