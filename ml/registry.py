@@ -24,7 +24,8 @@ def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
     version = version_of_run(run_id, home)
     if version is None:
         # A tracking server takes models:/ID only together with the ID.
-        made = client.create_model_version(MODEL_NAME, model_uri, run_id, model_id=model_uri.removeprefix("models:/"))
+        model_id = model_uri.removeprefix("models:/") if model_uri.startswith("models:/") else None
+        made = client.create_model_version(MODEL_NAME, model_uri, run_id, model_id=model_id)
         version = int(made.version)
         if champion(home) is not None:
             client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))

@@ -18,12 +18,16 @@ from expectations.errors import UnavailableError
 from ml.home import HomePath, artifact_root, home_folder, shop_name, tracking_uri
 
 if TYPE_CHECKING:
+    from mlflow.data.meta_dataset import MetaDataset
     from mlflow.models import ModelSignature
     from sklearn.base import BaseEstimator
     from torch import nn
 
 OUTPUT_NAMES = ("purchase_probability_30d", "spend_if_purchase_30d")
 """Columns of what every model predicts, as in the contract of scores."""
+
+DATASET_DIGEST_LENGTH = 32
+"""Characters of the digest that MLflow's dataset column has room for."""
 
 
 @dataclass
@@ -131,10 +135,23 @@ def log_run(run: Run, home: HomePath = None) -> tuple[str, str]:
     mlflow = mlflow_for(home)
     with mlflow.start_run(experiment_id=initialise(home), run_name=run.name, tags=run.tags) as started:
         mlflow.log_params(run.params)
+        mlflow.log_input(_dataset(run, home), context="training")
         _log_metrics(mlflow, started.info.run_id, run)
         mlflow.log_artifacts(str(run.plots), "plots")
         uri = _log_model(run.model)
     return started.info.run_id, uri
+
+
+def _dataset(run: Run, home: HomePath) -> "MetaDataset":
+    """What the run was fitted and judged on, as MLflow's run table shows it."""
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.meta_dataset import MetaDataset
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about two names of one kind of source
+        source = resolve_dataset_source(str(home_folder(home) / "lake" / "features"))
+    digest = str(run.params["data_digest"])[:DATASET_DIGEST_LENGTH]
+    return MetaDataset(source, name=f"features as of {run.params['cutoff_test']} and before", digest=digest)
 
 
 def _log_metrics(mlflow: ModuleType, run_id: str, run: Run) -> None:
