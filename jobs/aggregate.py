@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from expectations.events import EVENTS, INGEST_REPORT
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
 from jobs.engine import open_engine
 from jobs.home import Home
-from jobs.lake import LakeTable
+from jobs.lake import LakeTable, recipe_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -57,19 +58,29 @@ def customer_days(events: "DataFrame") -> "DataFrame":
     )
 
 
+def recipe() -> str:
+    """What makes customer_day rows."""
+    return recipe_of(CUSTOMER_DAY, sys.modules[__name__])
+
+
+def is_fresh(home: Home, day: date) -> bool:
+    """Whether the day was added up by today's code after its events were written."""
+    return LakeTable(home, CUSTOMER_DAY).is_fresh(day, recipe(), [(LakeTable(home, EVENTS), day)])
+
+
 def main(args: argparse.Namespace) -> None:
     home, days = Home.from_environment(args.home), days_of(args, arg_parser())
     events, target = LakeTable(home, EVENTS), LakeTable(home, CUSTOMER_DAY)
     events.require(days)
     refuse_incomplete(home, days)
     if args.skip_unchanged:
-        days = [day for day in days if target.written_at(day) <= events.written_at(day)]
+        days = [day for day in days if not is_fresh(home, day)]
     if not days:
         log.info("customer_day is up to date")
         return
     with open_engine(args.engine) as spark:
         for part in slices(days, SLICE_DAYS):
-            target.write(customer_days(events.read(spark, part)), part)
+            target.write(customer_days(events.read(spark, part)), part, recipe())
             log.info("aggregated %s … %s", part[0], part[-1])
 
 

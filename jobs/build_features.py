@@ -6,15 +6,17 @@ snapshot, and running D again gives the same bytes.
 
 import argparse
 import logging
+import sys
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURES, WINDOWS_DAYS
 from expectations.errors import DataError
+from expectations.events import EVENTS
 from jobs.arguments import add_engine, add_skip_unchanged, job_parser
 from jobs.engine import open_engine
 from jobs.home import Home
-from jobs.lake import LakeTable
+from jobs.lake import LakeTable, recipe_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -113,37 +115,44 @@ def _rhythm(now: "Column") -> list["Column"]:
     ]
 
 
-def known_days(table: LakeTable, snapshot: date) -> list[date]:
+def known_days(home: Home, snapshot: date) -> list[date]:
     """The partitions up to ``snapshot``, without a hole: a missing day would silently age every customer."""
-    days = [day for day in table.days() if day <= snapshot]
-    if not days:
-        raise DataError(f"{table.table.name} holds nothing up to {snapshot}: ingest and aggregate first")
-    return table.require(days[0] + timedelta(days=n) for n in range((snapshot - days[0]).days + 1))
+    table, events = LakeTable(home, CUSTOMER_DAY), LakeTable(home, EVENTS)
+    ingested = [day for day in events.days() if day <= snapshot]
+    if not ingested:
+        raise DataError(f"nothing was ingested up to {snapshot}: ingest and aggregate first")
+    return table.require(ingested[0] + timedelta(days=n) for n in range((snapshot - ingested[0]).days + 1))
 
 
-def training_snapshots(source: LakeTable, cutoff: date) -> list[date]:
+def training_snapshots(home: Home, cutoff: date) -> list[date]:
     """The cutoffs that training as of ``cutoff`` learns from and is tested on."""
     from ml.dataset import training_cutoffs
 
-    return training_cutoffs(cutoff, known_days(source, cutoff)[0])
+    return training_cutoffs(cutoff, known_days(home, cutoff)[0])
 
 
-def is_fresh(source: LakeTable, target: LakeTable, snapshot: date, days: list[date]) -> bool:
-    """Whether the snapshot was built after every partition it is built from."""
-    return target.written_at(snapshot) > max(source.written_at(day) for day in days)
+def recipe() -> str:
+    """What makes feature rows."""
+    return recipe_of(FEATURES, sys.modules[__name__])
+
+
+def is_fresh(home: Home, snapshot: date) -> bool:
+    """Whether the snapshot was built by today's code after every partition it is built from."""
+    source = LakeTable(home, CUSTOMER_DAY)
+    return LakeTable(home, FEATURES).is_fresh(snapshot, recipe(), [(source, day) for day in known_days(home, snapshot)])
 
 
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
     source, target = LakeTable(home, CUSTOMER_DAY), LakeTable(home, FEATURES)
-    snapshots = args.ds or training_snapshots(source, args.for_training)
-    plan = {snapshot: known_days(source, snapshot) for snapshot in sorted(set(snapshots))}
+    snapshots = args.ds or training_snapshots(home, args.for_training)
+    plan = {snapshot: known_days(home, snapshot) for snapshot in sorted(set(snapshots))}
     if args.skip_unchanged:
-        plan = {snapshot: days for snapshot, days in plan.items() if not is_fresh(source, target, snapshot, days)}
+        plan = {snapshot: days for snapshot, days in plan.items() if not is_fresh(home, snapshot)}
     if not plan:
         log.info("features are up to date")
         return
     with open_engine(args.engine) as spark:
         for snapshot, days in plan.items():
-            target.write(features_as_of(source.read(spark, days), snapshot), [snapshot])
+            target.write(features_as_of(source.read(spark, days), snapshot), [snapshot], recipe())
             log.info("built features as of %s from %d days", snapshot, len(days))

@@ -1,12 +1,14 @@
 """Where a job's data frames are computed: the embedded engine, Apache Spark, or a Spark Connect server."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from expectations.errors import SetupError
+from expectations.errors import SetupError, UnavailableError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -74,9 +76,11 @@ def _spark() -> Iterator["SparkSession"]:
 
 
 def _on_this_machine(builder: "SparkSession.Builder") -> "SparkSession.Builder":
+    master = os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]")
+    if not master.startswith("local"):  # a cluster, with a configuration and addresses of its own
+        return builder.master(master)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parent / "spark_conf"))
-    master = os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]")
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -88,8 +92,18 @@ def _on_this_machine(builder: "SparkSession.Builder") -> "SparkSession.Builder":
 def _connect(address: str) -> Iterator["SparkSession"]:
     from pyspark.sql import SparkSession
 
+    _reach(address)
     session = _configured(SparkSession.builder.remote(address)).create()
     try:
         yield session
     finally:
         session.stop()
+
+
+def _reach(address: str) -> None:
+    """UnavailableError if nothing listens there; Spark Connect itself would try for minutes without a word."""
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 15002), timeout=10).close()
+    except OSError as error:
+        raise UnavailableError(f"no Spark Connect server answers at {address}: {error}") from error

@@ -94,7 +94,24 @@ class Home:
         if landing:
             known["landing"][source] = str(landing.resolve())
         if json.dumps(known) != before or not self._shop_file.exists():
-            staged = self._shop_file.with_suffix(".new")
-            staged.write_text(json.dumps(known, indent=2) + "\n")
-            os.replace(staged, self._shop_file)  # other processes read it at any time
+            self._write_shop(known)
         self.__dict__.pop("sources", None)
+
+    def hold_key(self, key_id: str) -> None:
+        """Notes the customer key that the home's data are made with; SetupError for another."""
+        known = json.loads(self._shop_file.read_text()) if self._shop_file.exists() else {}
+        if not known:
+            raise SetupError(f"{self.path} holds no shop yet: run `python -m jobs setup --source NAME` first")
+        if known.setdefault("key_id", key_id) != key_id:
+            raise SetupError(
+                f"the customers of {self.path} are keyed under key {known['key_id']}, the key given is {key_id}: "
+                "LIFESTAGE_CUSTOMER_KEY is another one than before, or missing"
+            )
+        self._write_shop(known)
+
+    def _write_shop(self, known: dict) -> None:
+        text, staged = json.dumps(known, indent=2) + "\n", self._shop_file.with_suffix(f".{os.getpid()}")
+        if self._shop_file.exists() and self._shop_file.read_text() == text:
+            return
+        staged.write_text(text)
+        os.replace(staged, self._shop_file)  # other processes read it at any time

@@ -9,10 +9,14 @@ from expectations.errors import SetupError
 from jobs.home import Home
 from jobs.home_secrets import secret
 
+VARIABLE = "LIFESTAGE_CUSTOMER_KEY"
+LEAST_BYTES = 16
+
 
 def ensure_key(home: Home) -> None:
-    """Makes the home's key if it has none. Losing the key orphans every customer_key made with it."""
-    secret(home, "customer_key", make=lambda: secrets.token_hex(32))
+    """Makes the home's key if it has none and none is given. Losing the key orphans every customer_key made with it."""
+    if not os.environ.get(VARIABLE):
+        secret(home, "customer_key", make=lambda: secrets.token_hex(32))
 
 
 class CustomerKeys:
@@ -24,17 +28,23 @@ class CustomerKeys:
 
     @classmethod
     def of(cls, home: Home) -> "CustomerKeys":
-        """The home's keys: $LIFESTAGE_CUSTOMER_KEY (hex), else the file in its secrets."""
-        text = os.environ.get("LIFESTAGE_CUSTOMER_KEY")
+        """The home's keys: $LIFESTAGE_CUSTOMER_KEY (hex), else the file in its secrets.
+
+        The first key used is the home's for good; SetupError for another, which would make every customer a new one.
+        """
+        text = os.environ.get(VARIABLE)
         path = home.secrets / "customer_key"
         if not text and not path.exists():
             raise SetupError(f"no customer key in {home.secrets}: run `python -m jobs setup --source NAME` first")
         try:
-            return cls(bytes.fromhex(text or path.read_text()))
+            raw = bytes.fromhex(text or path.read_text())
         except ValueError as error:
-            raise SetupError(
-                "the customer key is not hexadecimal: LIFESTAGE_CUSTOMER_KEY or secrets/customer_key"
-            ) from error
+            raise SetupError(f"the customer key is not hexadecimal: {VARIABLE} or secrets/customer_key") from error
+        if len(raw) < LEAST_BYTES:
+            raise SetupError(f"the customer key has {len(raw)} bytes, at least {LEAST_BYTES} are needed: {VARIABLE}")
+        keys = cls(raw)
+        home.hold_key(keys.key_id)
+        return keys
 
     def key(self, customer_id: str) -> str:
         """The key of a cleaned id: 32 hexadecimal digits (128 bits of the HMAC; 2^64 customers before a collision)."""

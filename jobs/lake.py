@@ -1,14 +1,19 @@
 """The lake: Parquet, one folder per partition. The one place that reads and overwrites partitions."""
 
+import fcntl
+import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,6 +24,9 @@ from jobs.schemas import arrow_schema, spark_ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+RECIPE_FILE = "_recipe"
+"""Beside a partition's rows: what made them. Engines read no file whose name starts with an underscore."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,16 @@ class LakeTable:
     def has(self, day: date) -> bool:
         return self.folder(day).is_dir()
 
-    def written_at(self, day: date) -> float:
-        """When the partition was put in place, in seconds since 1970; 0 if it is not there."""
-        return self.folder(day).stat().st_mtime if self.has(day) else 0.0
+    def written_at(self, day: date) -> int:
+        """When the partition was put in place, in nanoseconds since 1970; 0 if it is not there."""
+        return self.folder(day).stat().st_mtime_ns if self.has(day) else 0
+
+    def is_fresh(self, day: date, recipe: str, inputs: Iterable[tuple["LakeTable", date]]) -> bool:
+        """Whether the partition was written by ``recipe``, and after every one of its ``inputs``."""
+        made_by = self.folder(day) / RECIPE_FILE
+        if not made_by.is_file() or made_by.read_text() != recipe:
+            return False
+        return self.written_at(day) > max((table.written_at(of) for table, of in inputs), default=0)
 
     def days(self) -> list[date]:
         """Partitions that exist, in order."""
@@ -51,7 +66,11 @@ class LakeTable:
     def require(self, days: Iterable[date]) -> list[date]:
         """``days``; DataError that names what to run if one of them is missing."""
         days = list(days)
+        self.home.sources  # noqa: B018 - a home without a shop is a wrong setting, not missing data
         missing = [day for day in days if not self.has(day)]
+        if missing and self.root.is_dir():
+            with self._locked():  # a writer may be between its two renames, or have died there
+                missing = [day for day in missing if not self._restored(day)]
         if missing:
             shown = ", ".join(map(str, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
             raise DataError(f"{self.table.name} has no partition for {shown}: run the job that writes it first")
@@ -60,15 +79,25 @@ class LakeTable:
     # -- Arrow ---------------------------------------------------------------------------------------------------
 
     def read_arrow(self, days: Iterable[date], columns: list[str] | None = None) -> pa.Table:
-        """Rows of ``days`` in contract order of columns, partition by partition."""
+        """Rows of ``days`` in contract order of columns, partition by partition.
+
+        DataError for a partition that does not fit the contract: written before the contract changed.
+        """
         schema = arrow_schema(self.table)
         schema = pa.schema([schema.field(name) for name in columns]) if columns else schema
-        parts = [
-            pq.read_table(file, columns=schema.names, partitioning=None).select(schema.names).cast(schema)
-            for day in self.require(days)
-            for file in sorted(self.folder(day).glob("*.parquet"))
-        ]
-        return pa.concat_tables(parts) if parts else schema.empty_table()
+        parts = [self._read_day(day, schema) for day in self.require(days)]
+        return pa.concat_tables([schema.empty_table(), *parts])
+
+    def _read_day(self, day: date, schema: pa.Schema) -> pa.Table:
+        try:
+            files = sorted(self.folder(day).glob("*.parquet"))
+            parts = [pq.read_table(file, columns=schema.names, partitioning=None) for file in files]
+            return pa.concat_tables([schema.empty_table(), *(part.select(schema.names).cast(schema) for part in parts)])
+        except (pa.ArrowInvalid, KeyError, ValueError) as error:
+            raise DataError(
+                f"{self.folder(day)} does not fit the contract of {self.table.name} ({error}): "
+                "run the job that writes it again"
+            ) from error
 
     def write_arrow(self, day: date, rows: pa.Table) -> None:
         """Replaces the partition. Rows are sorted by key, so that equal rows make equal bytes."""
@@ -76,9 +105,11 @@ class LakeTable:
             raise DataError(f"{self.table.name} takes {self.table.column_names}, was given {rows.column_names}")
         schema = arrow_schema(self.table)
         rows = rows.cast(schema).sort_by([(name, "ascending") for name in self.table.key])
-        staged = self._stage()
-        pq.write_table(rows, staged / "part-0.parquet", compression="zstd")
-        self._swap(staged, day)
+        with self._staged() as staged:
+            part = staged / "day"
+            part.mkdir()
+            pq.write_table(rows, part / "part-0.parquet", compression="zstd")
+            self._swap(part, day)
 
     # -- engine --------------------------------------------------------------------------------------------------
 
@@ -87,25 +118,23 @@ class LakeTable:
         folders = [str(self.folder(day)) for day in self.require(days)]
         return spark.read.schema(spark_ddl(self.table)).parquet(*folders)
 
-    def write(self, rows: "DataFrame", days: list[date]) -> None:
+    def write(self, rows: "DataFrame", days: list[date], recipe: str = "") -> None:
         """Replaces the partitions of ``days`` with ``rows``; a day without rows becomes an empty partition.
 
-        Types must be the contract's: a mismatch raises before anything is replaced.
+        Types must be the contract's: a mismatch raises before anything is replaced. ``recipe``: see ``is_fresh``.
         """
         from jobs.frames import checked
 
         rows = checked(rows, self.table)
-        staged = self._stage()
-        try:
+        with self._staged() as staged:
             self._write_parts(rows, days, staged)
             for day in days:
                 part = staged / f"day={day}"
                 if not part.is_dir():
                     part.mkdir()
                     pq.write_table(arrow_schema(self.table).empty_table(), part / "part-0.parquet")
+                (part / RECIPE_FILE).write_text(recipe)
                 self._swap(part, day)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
 
     def _write_parts(self, rows: "DataFrame", days: list[date], staged: Path) -> None:
         from pyspark.sql import functions as F
@@ -119,17 +148,55 @@ class LakeTable:
 
     # -- both ----------------------------------------------------------------------------------------------------
 
-    def _stage(self) -> Path:
-        staged = self.root / f"_staged-{uuid.uuid4().hex}"
-        staged.mkdir(parents=True)
-        return staged
+    @contextmanager
+    def _staged(self) -> Iterator[Path]:
+        """A folder to write in, gone afterwards; what a killed writer left is cleared away."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for left in self.root.glob("_staged-*"):
+            if not psutil.pid_exists(int(left.name.split("-")[1])):
+                shutil.rmtree(left, ignore_errors=True)
+        staged = self.root / f"_staged-{os.getpid()}-{uuid.uuid4().hex}"
+        staged.mkdir()
+        try:
+            yield staged
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time moves partitions of this table; a kill frees the lock."""
+        with open(self.root / "_lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _swap(self, staged: Path, day: date) -> None:
         """Puts ``staged`` in the partition's place by two renames; a reader never finds half a partition."""
-        target = self.folder(day)
-        old = self.root / f"_old-{uuid.uuid4().hex}"
-        if target.exists():
-            os.rename(target, old)
-        os.utime(staged)  # the partition's age is that of its last replacement
-        os.rename(staged, target)
-        shutil.rmtree(old, ignore_errors=True)
+        target, old = self.folder(day), self._old(day)
+        with self._locked():
+            self._restored(day)
+            if target.exists():
+                os.rename(target, old)
+            os.utime(staged)  # the partition's age is that of its last replacement
+            os.rename(staged, target)
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _old(self, day: date) -> Path:
+        return self.root / f"_old-{day}"
+
+    def _restored(self, day: date) -> bool:
+        """Ends what a writer killed between its renames began; whether the partition is there now. Needs the lock."""
+        old, target = self._old(day), self.folder(day)
+        if old.exists():
+            if target.exists():
+                shutil.rmtree(old)
+            else:
+                os.rename(old, target)
+        return target.is_dir()
+
+
+def recipe_of(table: Table, *parts: object) -> str:
+    """A digest of what makes the table's rows: its contract, the code (modules) and the settings in ``parts``."""
+    digest = hashlib.sha256(repr(table).encode())
+    for part in parts:
+        digest.update(Path(part.__file__).read_bytes() if isinstance(part, ModuleType) else repr(part).encode())
+    return digest.hexdigest()

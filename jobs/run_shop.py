@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-from expectations.behaviour import CUSTOMER_DAY, FEATURES
+from expectations.behaviour import FEATURES
 from expectations.errors import DataError
-from expectations.events import EVENTS
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
+from jobs import aggregate, build_features, segment
 from jobs.arguments import add_engine, job_parser
 from jobs.home import Home
 from jobs.ingest import deliveries, is_unchanged
@@ -78,7 +78,7 @@ def main(args: argparse.Namespace) -> None:
         cutoff = last - timedelta(days=HORIZON_DAYS)
         bootstrap(stages, first, last, cutoff)
     stages.run("train", "ml", "train", "--cutoff", str(cutoff), "--reuse")
-    due = [day for day in daily if not is_published(home, mapping, day)]
+    due = due_days(home, mapping, daily)
     for day in sorted(set(daily) - set(due)):
         stages.say("daily", f"{day} is published and unchanged")
     if due:
@@ -120,16 +120,25 @@ def bootstrap(stages: Stages, first: date, last: date, cutoff: date) -> None:
     stages.run("build features", "jobs", "build_features", *training, *engine, "--skip-unchanged")
 
 
+def due_days(home: Home, mapping: Mapping, days: list[date]) -> list[date]:
+    """The days to run: the first that is not shown as its inputs make it, and every later one."""
+    for n, day in enumerate(days):
+        if not is_published(home, mapping, day):
+            return days[n:]
+    return []
+
+
 def is_published(home: Home, mapping: Mapping, day: date) -> bool:
-    """Whether the warehouse shows the day as its files make it: each stage wrote after the one before it."""
-    steps = [LakeTable(home, table) for table in (EVENTS, CUSTOMER_DAY, FEATURES, SCORES, CUSTOMER_SEGMENTS)]
-    written = [step.written_at(day) for step in steps]
-    if 0.0 in written or written != sorted(written):
+    """Whether the warehouse shows the day as today's files, history, code and settings make it."""
+    features, scores, shown = (LakeTable(home, table) for table in (FEATURES, SCORES, CUSTOMER_SEGMENTS))
+    if not (is_unchanged(home, day, deliveries(home, mapping, day)) and aggregate.is_fresh(home, day)):
         return False
-    if not is_unchanged(home, day, deliveries(home, mapping, day)):
+    if not (build_features.is_fresh(home, day) and scores.written_at(day) > features.written_at(day)):
+        return False
+    if not segment.is_fresh(home, day):
         return False
     with connect(home, READER) as connection:
         (published,) = connection.execute(
             "select max(published_at) from marts.publish_log where snapshot_date = %s", [day]
         ).fetchone()
-    return published is not None and published.timestamp() > written[-1]
+    return published is not None and published.timestamp() * 1e9 > shown.written_at(day)

@@ -2,14 +2,18 @@
 
 import argparse
 import logging
+import sys
+from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import FEATURES
+from expectations.errors import DataError
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
+from jobs import lifecycle
 from jobs.arguments import add_day, add_engine, job_parser
 from jobs.engine import open_engine
 from jobs.home import Home
-from jobs.lake import LakeTable
+from jobs.lake import LakeTable, recipe_of
 from jobs.lifecycle import (
     DayCuts,
     SegmentSettings,
@@ -36,8 +40,13 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def join_scores(features: "DataFrame", scores: "DataFrame") -> "DataFrame":
-    """Features and scores of the same snapshot, one row a customer."""
-    return features.join(scores.drop("snapshot_date"), "customer_key")
+    """Features and scores of the same snapshot, one row a customer; DataError if either has a customer of its own."""
+    both = features.join(scores.drop("snapshot_date"), "customer_key")
+    counts = {"features": features.count(), "scores": scores.count(), "both": both.count()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {n:,}" for name, n in counts.items())
+        raise DataError(f"features and scores are not of the same customers ({told}): score the day again")
+    return both
 
 
 def segments(customers: "DataFrame", settings: SegmentSettings, cuts: DayCuts) -> "DataFrame":
@@ -53,6 +62,18 @@ def segments(customers: "DataFrame", settings: SegmentSettings, cuts: DayCuts) -
     )
 
 
+def recipe(settings: SegmentSettings) -> str:
+    """What makes a day's segments."""
+    return recipe_of(CUSTOMER_SEGMENTS, sys.modules[__name__], lifecycle, settings)
+
+
+def is_fresh(home: Home, day: date) -> bool:
+    """Whether the day was segmented by today's code and settings after its features and scores."""
+    made = recipe(load_settings(home, "segment", SegmentSettings))
+    inputs = [(LakeTable(home, FEATURES), day), (LakeTable(home, SCORES), day)]
+    return LakeTable(home, CUSTOMER_SEGMENTS).is_fresh(day, made, inputs)
+
+
 def main(args: argparse.Namespace) -> None:
     import pyarrow as pa
 
@@ -64,7 +85,7 @@ def main(args: argparse.Namespace) -> None:
     with open_engine(args.engine) as spark:
         customers = join_scores(features.read(spark, [day]), scores.read(spark, [day]))
         cuts = day_cuts(customers, settings)
-        LakeTable(home, CUSTOMER_SEGMENTS).write(segments(customers, settings, cuts), [day])
+        LakeTable(home, CUSTOMER_SEGMENTS).write(segments(customers, settings, cuts), [day], recipe(settings))
     rows = [{"snapshot_date": day, **row} for row in settings_rows(settings, cuts)]
     target = LakeTable(home, SEGMENT_SETTINGS)
     target.write_arrow(day, pa.Table.from_pylist(rows).select(target.table.column_names))

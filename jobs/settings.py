@@ -1,6 +1,8 @@
 """Settings: one frozen dataclass a component, changed by <home>/settings.yaml, never by the environment."""
 
+import math
 from dataclasses import fields
+from pathlib import Path
 from typing import TypeVar
 
 import yaml
@@ -11,18 +13,37 @@ from jobs.home import Home
 S = TypeVar("S")
 
 
+SECTIONS = ("segment",)
+
+
 def load_settings(home: Home, section: str, kind: type[S]) -> S:
-    """``kind`` with the values of ``section`` in the home's settings.yaml; SetupError for a wrong name or type."""
+    """``kind`` with the values of ``section`` in the home's settings.yaml; SetupError for whatever it does not know."""
     path = home.path / "settings.yaml"
-    chosen = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
-    values = chosen.get(section, {})
+    values = _sections(path).get(section) or {}
     known = {f.name: f for f in fields(kind)}
     for name, value in values.items():
         if name not in known:
             raise SetupError(f"{path}: {section} has no setting {name!r}; known: {', '.join(known)}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise SetupError(f"{path}: {section}.{name} must be a number, found {value!r}")
+        if not 0 <= value < math.inf:
+            raise SetupError(f"{path}: {section}.{name} must be 0 or more, found {value!r}")
     try:
         return kind(**values)
     except ValueError as error:
         raise SetupError(f"{path}: {section}: {error}") from error
+
+
+def _sections(path: Path) -> dict[str, dict]:
+    try:
+        chosen = yaml.safe_load(path.read_text()) if path.exists() else {}
+    except yaml.YAMLError as error:
+        raise SetupError(f"{path} is not YAML: {error}") from error
+    if not isinstance(chosen or {}, dict):
+        raise SetupError(f"{path} must hold sections ({', '.join(SECTIONS)}), found {chosen!r}")
+    for name, values in (chosen or {}).items():
+        if name not in SECTIONS:
+            raise SetupError(f"{path}: no section {name!r}; known: {', '.join(SECTIONS)}")
+        if not isinstance(values or {}, dict):
+            raise SetupError(f"{path}: {name} must hold `setting: number` pairs, found {values!r}")
+    return chosen or {}

@@ -1,5 +1,6 @@
 """Customer-days and features against hand-counted rows and an independent computation in plain Python."""
 
+import shutil
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -200,12 +201,16 @@ def oracle_row(customer, rows, snapshot):
     return row
 
 
-def test_a_hole_in_the_history_is_refused(home):
-    table = LakeTable(home, CUSTOMER_DAY)
-    for day in (DAY, DAY + timedelta(days=2)):
-        table.write_arrow(day, arrow_schema(CUSTOMER_DAY).empty_table())
-    with pytest.raises(DataError, match="customer_day has no partition for 2024-03-05"):
-        known_days(table, DAY + timedelta(days=2))
+@pytest.mark.parametrize("hole", [0, 1])
+def test_a_hole_in_the_history_is_refused_also_at_its_beginning(home, hole):
+    days = [DAY + timedelta(days=n) for n in range(3)]
+    for table in (EVENTS, CUSTOMER_DAY):
+        for day in days:
+            LakeTable(home, table).write_arrow(day, arrow_schema(table).empty_table())
+    assert known_days(home, days[-1]) == days
+    shutil.rmtree(LakeTable(home, CUSTOMER_DAY).folder(days[hole]))
+    with pytest.raises(DataError, match=f"customer_day has no partition for {days[hole]}"):
+        known_days(home, days[-1])
 
 
 def test_rows_of_another_type_are_refused_before_anything_is_replaced(spark, home):
@@ -226,4 +231,4 @@ def test_writing_a_range_replaces_each_day_and_empties_days_without_rows(spark, 
     assert [row["purchase_amount"] for row in rows] == [Decimal(7)]
     assert table.days() == [DAY, next_day]
     # Nothing half-written stays behind.
-    assert [path.name for path in table.root.iterdir() if path.name.startswith("_")] == []
+    assert [path.name for path in table.root.iterdir() if path.name.startswith("_")] == ["_lock"]
