@@ -1,0 +1,74 @@
+"""Runs and versions through an MLflow server of one's own, which checks more than a database does."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from expectations.behaviour import FEATURE_NAMES
+from expectations.errors import SetupError
+from ml.registry import champion, register, required_champion, run_of_version
+from ml.tracking import OUTPUT_NAMES, Run, log_run
+
+START_LIMIT_S = 90
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch) -> Iterator[str]:
+    """The address of a server over a database of its own, on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db",
+        "--artifacts-destination", (tmp_path / "kept").as_uri(),
+    ]  # fmt: skip
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    address = f"http://127.0.0.1:{port}"
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=log, stderr=log)
+        try:
+            wait_for(f"{address}/health", process)
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def wait_for(address: str, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"the server does not answer at {address} (exit {process.poll()})")
+
+
+def test_a_run_is_kept_and_its_first_version_is_champion(server, tmp_path):
+    from sklearn.linear_model import LinearRegression
+
+    home = tmp_path / "a home"
+    home.mkdir()
+    (home / "shop.json").write_text(json.dumps({"shop": "corner", "simulated": False, "sources": [], "landing": {}}))
+    with pytest.raises(SetupError, match="no champion yet"):  # the server knows no such model, which is no fault of its
+        required_champion(home)
+    model = LinearRegression().fit(np.eye(len(FEATURE_NAMES)), np.zeros((len(FEATURE_NAMES), len(OUTPUT_NAMES))))
+    (tmp_path / "plots").mkdir()
+    params = {"data_digest": "0" * 64, "cutoff_test": "2020-07-01"}
+    run_id, uri = log_run(Run("line", {}, params, {"test_auc": 0.5}, tmp_path / "plots", model), home)
+    assert register(run_id, uri, home) == register(run_id, uri, home) == 1
+    assert champion(home) == 1
+    assert run_of_version("lifestage_behaviour", 1, home) == run_id
+    assert list((tmp_path / "kept").rglob("MLmodel")), "the server keeps the files, not the home"
+    assert not (home / "mlflow").exists()
