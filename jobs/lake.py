@@ -89,15 +89,22 @@ class LakeTable:
         return pa.concat_tables([schema.empty_table(), *parts])
 
     def _read_day(self, day: date, schema: pa.Schema) -> pa.Table:
-        try:
-            files = sorted(self.folder(day).glob("*.parquet"))
-            parts = [pq.read_table(file, columns=schema.names, partitioning=None) for file in files]
-            return pa.concat_tables([schema.empty_table(), *(part.select(schema.names).cast(schema) for part in parts)])
-        except (pa.ArrowInvalid, KeyError, ValueError) as error:
-            raise DataError(
-                f"{self.folder(day)} does not fit the contract of {self.table.name} ({error}): "
-                "run the job that writes it again"
-            ) from error
+        parts = [schema.empty_table()]
+        for file in sorted(self.folder(day).glob("*.parquet")):
+            if lacking := sorted(set(schema.names) - set(pq.read_schema(file).names)):
+                raise self._unfit(day, f"it lacks {', '.join(lacking)}")
+            part = pq.read_table(file, columns=schema.names, partitioning=None)
+            try:
+                parts.append(part.select(schema.names).cast(schema))
+            except (pa.ArrowInvalid, ValueError) as error:
+                raise self._unfit(day, str(error)) from error
+        return pa.concat_tables(parts)
+
+    def _unfit(self, day: date, why: str) -> DataError:
+        return DataError(
+            f"{self.folder(day)} does not fit the contract of {self.table.name} ({why}): "
+            "run the job that writes it again"
+        )
 
     def write_arrow(self, day: date, rows: pa.Table) -> None:
         """Replaces the partition. Rows are sorted by key, so that equal rows make equal bytes."""
