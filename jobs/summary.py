@@ -5,6 +5,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from expectations.segments import LIFECYCLE_STAGES, VALUE_TIERS
+from expectations.version import REPOSITORY
 from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.mapping import load_mapping
@@ -47,7 +48,9 @@ def main(args: argparse.Namespace) -> None:
         print(rows_in_marts(connection))
         print(f"\nCustomers by lifecycle stage and value tier\n{stages_by_tier(connection)}")
         print(f"\nCustomers who moved between snapshots\n{moves(connection)}")
-    print(f"\nThe model beside its baselines, on customers and days none of them had seen\n{model_table(home)}")
+    print(
+        f"\nThe model beside its baselines: the same customers over 30 later days that none of them had seen\n{model_table(home)}"
+    )
     print(f"\nLook further\n{next_steps(home)}")
 
 
@@ -85,11 +88,13 @@ def model_table(home: Home) -> str:
 
 
 def next_steps(home: Home) -> str:
+    """Commands that reach this home, wherever it is."""
+    prefix = "" if home.path == REPOSITORY / ".lifestage" else f'LIFESTAGE_HOME="{home.path}" '
     return "\n".join(
         (
             f'  psql "{uri(home, READER)}"',
-            '  python -m jobs sql "select * from marts.customer_segments limit 5"',
-            "  make up      Airflow and MLflow in the browser, over the same home",
+            f'  {prefix}.venv/bin/python -m jobs sql "select * from marts.customer_segments limit 5"',
+            f"  {prefix}make up      # Airflow and MLflow in the browser, over the same home",
             "  expectations/DICTIONARY.md says what every column means",
         )
     )
