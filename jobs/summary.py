@@ -48,9 +48,8 @@ def main(args: argparse.Namespace) -> None:
         print(rows_in_marts(connection))
         print(f"\nCustomers by lifecycle stage and value tier\n{stages_by_tier(connection)}")
         print(f"\nCustomers who moved between snapshots\n{moves(connection)}")
-    print(
-        f"\nThe model beside its baselines: the same customers over 30 later days that none of them had seen\n{model_table(home)}"
-    )
+    print("\nThe model beside its baselines: the same customers over 30 later days that none of them had seen")
+    print(model_table(home))
     print(f"\nLook further\n{next_steps(home)}")
 
 
