@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from expectations.version import REPOSITORY
 from jobs import postgres
 from jobs.home import Home
 from jobs.land_sample import FEEDS, land_feed, read_table
+from jobs.mapping import load_mapping
+from jobs.run_shop import due_days
 from jobs.warehouse import READER, connect
 
 pytestmark = pytest.mark.slow
@@ -113,6 +116,28 @@ def test_a_second_run_reuses_everything_and_leaves_the_marts(first_run, landing)
     printed = run_shop(home, landing)
     assert f"{LAST} is published and unchanged" in printed
     assert (marts(home), publishes(home)) == (before, logged)
+
+
+def test_days_are_due_again_when_history_or_a_setting_changes(first_run, landing):
+    home, _ = first_run
+    mapping, days = load_mapping("complete_journey"), [date(2017, 12, n) for n in (29, 30, 31)]
+    assert due_days(home, mapping, days) == []
+    settings = home.path / "settings.yaml"
+    settings.write_text("segment: {new_days: 7}\n")
+    assert due_days(home, mapping, days) == days
+    settings.unlink()
+    # A day's delivery that changed makes that day due, and every later one with it.
+    file = landing / "ds=2017-12-30" / "transactions.csv.gz"
+    whole = file.read_bytes()
+    file.write_bytes(gzip.compress(gzip.decompress(whole)[:2000].rpartition(b"\n")[0] + b"\n"))
+    try:
+        assert due_days(home, mapping, days) == days[1:]
+    finally:
+        file.write_bytes(whole)
+    assert due_days(home, mapping, days) == []
+    # A day of the history that was added up anew reaches every snapshot after it.
+    assert command(home, "aggregate", "--ds", "2017-12-10").returncode == 0
+    assert due_days(home, mapping, days) == days
 
 
 def test_running_a_day_again_gives_equal_rows_in_every_mart(first_run):
