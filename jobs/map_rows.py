@@ -100,14 +100,33 @@ def _map_types(out: Mapped, text: dict[str, pa.Array], rule: EventTypeRule, size
 
 def _map_times(out: Mapped, text: dict[str, pa.Array], feed: Feed, timezone: str) -> None:
     written = text[feed.columns["event_time"][0]]
-    formats = [pc.strptime(written, format=f, unit="us", error_is_null=True) for f in feed.time_formats]
-    local = pc.coalesce(*formats)
+    local = times(written, feed.time_formats)
     # An hour that the clock skips or repeats is read as the earlier of its two meanings.
     zoned = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="earliest")
     out.columns["event_time"] = zoned.cast(pa.timestamp("us", tz="UTC"))
     out.columns["event_date"] = local.cast(pa.date32(), safe=False) if len(local) else pa.array([], pa.date32())
     unreadable = _bools(pc.is_valid(_blank_to_null(written))) & ~_bools(pc.is_valid(local))
     out.fail("event_time_not_a_time", unreadable, "event_time", "event_date")
+
+
+def times(written: pa.Array, formats: tuple[str, ...]) -> pa.Array:
+    """Text → local times by the first format that fits; null where none does. Every distinct text is read once.
+
+    A time counts only if it is written back as it stood: the parser takes 30 February for 1 March, 24 for the year 24.
+    """
+    encoded = written.dictionary_encode()
+    texts = encoded.dictionary
+    return pc.coalesce(*(_times(texts, each) for each in formats)).take(encoded.indices)
+
+
+def _times(texts: pa.Array, form: str) -> pa.Array:
+    padded = form.replace("%-", "%")
+    read = pc.strptime(texts, format=padded, unit="s", error_is_null=True)
+    again, stood = pc.utf8_lower(pc.strftime(read, format=padded)), pc.utf8_lower(texts)
+    if padded != form:  # %-d, %-m: one digit will do
+        again, stood = (pc.replace_substring_regex(t, r"\b0(\d)(\D|$)", r"\1\2") for t in (again, stood))
+    kept = pc.if_else(pc.equal(again, stood), read, pa.scalar(None, read.type))
+    return kept.cast(pa.timestamp("us"))
 
 
 def _map_texts(out: Mapped, text: dict[str, pa.Array], feed: Feed, mapping: Mapping, size: int) -> None:

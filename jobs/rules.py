@@ -1,10 +1,16 @@
 """Row rules of a contract as masks over Arrow columns: which row breaks which rule, in one pass."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.contract import Column, Table
+
+# Online shops are younger. What is dated earlier is a clock that was never set (1970-01-01), a spreadsheet's zero
+# (1899-12-30, 1904-01-01), or a year of two digits.
+EARLIEST = date(1990, 1, 1)
 
 
 def broken_rules(columns: dict[str, pa.Array], table: Table) -> dict[str, np.ndarray]:
@@ -16,6 +22,7 @@ def broken_rules(columns: dict[str, pa.Array], table: Table) -> dict[str, np.nda
     if {"event_date", "arrival_date"} <= columns.keys():
         # What is dated after its own delivery would show the future to a snapshot.
         broken["event_date_after_arrival"] = _mask(pc.greater(columns["event_date"], columns["arrival_date"]))
+        broken["event_date_too_early"] = _mask(pc.less(columns["event_date"], pa.scalar(EARLIEST)))
     return broken
 
 

@@ -4,6 +4,7 @@ import gzip
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from jobs import mapping
 from jobs.aggregate import refuse_incomplete
 from jobs.keys import CustomerKeys
 from jobs.lake import LakeTable
+from jobs.map_rows import times
 from jobs.read_source import split_lines
 from tests.jobs.corner_shop import CORNER_SHOP, HEADER
 
@@ -55,6 +57,15 @@ def test_returns_turn_positive_and_other_negatives_are_refused(home, land, inges
     [
         ("c1,2024-03-04,sale,o1,p1,two,10,0,0", ["pieces_not_a_number"]),
         ("c1,yesterday,sale,o1,p1,2,10,0,0", ["event_time_not_a_time"]),
+        # No such day, second or month; a year of two digits; digits that the format does not have.
+        ("c1,2024-02-30,sale,o1,p1,2,10,0,0", ["event_time_not_a_time"]),
+        ("c1,2023-02-29,sale,o1,p1,2,10,0,0", ["event_time_not_a_time"]),
+        ("c1,2024-03-04 23:59:60,sale,o1,p1,2,10,0,0", ["event_time_not_a_time"]),
+        ("c1,24-03-04,sale,o1,p1,2,10,0,0", ["event_time_not_a_time"]),
+        ("c1,2024-3-4,sale,o1,p1,2,10,0,0", ["event_time_not_a_time"]),
+        # A clock that was never set.
+        ("c1,1970-01-01 00:00:00,sale,o1,p1,2,10,0,0", ["event_date_too_early"]),
+        ("c1,1989-12-31,sale,o1,p1,2,10,0,0", ["event_date_too_early"]),
         ("c1,2024-03-04,theft,o1,p1,2,10,0,0", ["event_type_unknown"]),
         # A purchase without an amount has no value; a view needs none.
         ("c1,2024-03-04,sale,o1,p1,2,,0,0", ["amount_missing"]),
@@ -78,6 +89,34 @@ def test_a_bad_row_goes_to_quarantine_with_its_rules_and_place(home, land, inges
     # The byte range points at the line's own text in the uncompressed file.
     raw = gzip.decompress(path.read_bytes())
     assert raw[refused["byte_start"] : refused["byte_end"]].decode() == line
+
+
+@pytest.mark.parametrize(
+    ("form", "good", "bad"),
+    [
+        ("%-d.%-m.%Y", ["4.3.2024", "04.03.2024", "4.03.2024"], ["4.3.24", "30.2.2024", "004.3.2024", "4. 3.2024"]),
+        ("%d/%m/%Y", ["04/03/2024"], ["4/3/2024", "03/31/2024", "31/02/2024"]),
+        ("%d %b %y", ["04 Mar 24", "04 MAR 24"], ["4 Mar 24", "04 Mar 2024", "30 Feb 24"]),
+        ("%Y-%m-%dT%I:%M:%S%p", ["2024-03-04T12:00:00AM"], ["2024-03-04T13:00:00AM", "2024-03-04T12:00:00"]),
+    ],
+)
+def test_a_time_counts_as_its_format_writes_it(form, good, bad):
+    # One digit is enough only where the format says so.
+    assert times(pa.array([*good, *bad, None]), (form,)).to_pylist() == (
+        [datetime.fromisoformat("2024-03-04")] * len(good) + [None] * len(bad) + [None]
+    )
+
+
+@settings(max_examples=200)
+@given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.integers(0, 35), st.times())
+def test_times_are_those_that_python_reads(month, day, clock):
+    # Every day number of a month, possible or not, against the standard library.
+    text = f"{month:%Y-%m}-{day:02d} {clock:%H:%M:%S}"
+    try:
+        expected = datetime.strptime(f"{text}+0000", "%Y-%m-%d %H:%M:%S%z").replace(tzinfo=None)
+    except ValueError:
+        expected = None
+    assert times(pa.array([text]), ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d")).to_pylist() == [expected]
 
 
 def test_text_that_is_not_utf8_costs_its_line_alone(home, land, ingest):
