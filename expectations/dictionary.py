@@ -1,72 +1,37 @@
 """Contracts → DICTIONARY.md, for those who query: the views of schema marts first, then a glossary, then the lake."""
 
 import difflib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from expectations.contract import TYPES, Check, Column, Table
 from expectations.segments import (
     CHURN_BAND_DESCRIPTIONS,
-    CUSTOMER_SEGMENTS,
     LIFECYCLE_DESCRIPTIONS,
     LIFECYCLE_ORDER,
     LIFECYCLE_PHASES,
     PHASE_DESCRIPTIONS,
-    PUBLISH_LOG,
-    SEGMENT_SETTINGS,
-    SEGMENT_SUMMARY,
     VALUE_TIER_DESCRIPTIONS,
 )
 from expectations.tables import LAKE
+from expectations.views import VIEWS, View, bounds, meaning, shown_type
 
 FILE = Path(__file__).with_name("DICTIONARY.md")
-SPARK, POSTGRES = 0, 1
-
-
-@dataclass(frozen=True)
-class View:
-    """A view of schema marts: the contract behind it, what it answers and which rows it shows.
-
-    ``like``: the view above that has the same columns.
-    """
-
-    name: str
-    table: Table
-    answers: str
-    rows: str
-    like: str = ""
-
-
-VIEWS = (
-    View("customer_segments", CUSTOMER_SEGMENTS,
-         "Who is each customer now: worth what, at which stage, how likely to leave?",
-         "The latest published day, so that one customer is one row."),
-    View("customer_segments_history", CUSTOMER_SEGMENTS,
-         "Who was each customer on a day, and who has moved between two days?",
-         "Every published day; filter on `snapshot_date`.", like="customer_segments"),
-    View("segment_summary", SEGMENT_SUMMARY,
-         "How many customers and how much value does each segment hold, and how does that change over time?",
-         "Every published day; segments without a customer have no row."),
-    View("segment_settings", SEGMENT_SETTINGS,
-         "Which thresholds made the segments of a day?",
-         "Every published day."),
-    View("publish_log", PUBLISH_LOG,
-         "How fresh are the marts, which model scored them, and did a re-run change anything?",
-         "Every publish; of a day published again the row with the highest `publish_id` holds."),
-)  # fmt: skip
 
 TERMS = {
     "as of": "With what was known by the end of `snapshot_date`, in the shop's time zone: events that had happened and "
     "had arrived.",
     "recency": "`recency_days`: days since the last purchase.",
     "frequency": "`frequency_days`: days with a purchase; two orders on one day count once.",
-    "monetary value": "`monetary_value`: mean money paid per day with a purchase.",
+    "monetary value": "`monetary_value`: mean money paid per day with a purchase, before refunds.",
+    "before refunds": "What was paid or will be, with nothing taken off for returns; refunds are "
+    "`return_amount_30d` and `return_amount_365d`.",
     "tenure": "`tenure_days`: days since the first event of any type.",
     "churn": "No purchase in the 30 days after `snapshot_date`; `churn_probability_30d` = 1 − "
     "`purchase_probability_30d`.",
     "silent": "No purchase for longer than the customer's own rhythm allows: `silent_after_gaps` of their mean gaps "
-    "between purchase days, at least `silent_least_days`; `new_days` for who has bought on one day only.",
+    "between purchase days, at least `silent_least_days` and at most `silent_most_days`; `new_days` for who has bought "
+    "on one day only.",
     "currency": "The shop's own currency, never converted.",
 }
 
@@ -76,13 +41,14 @@ Generated from the contracts in `expectations/`; `python -m expectations` writes
 
 Analysts query the views of schema `marts` in PostgreSQL, whose comments say the same (`\\d+ marts.customer_segments`).
 A column that may be null says so; every other one is always filled. A check that says *fail* held before a day became
-visible; one that says *warn* is counted in `publish_log`.
+visible; one that says *warn* is counted in `publish_log`. Views show money rounded to 2 decimals and shares to 6,
+as exact numbers that add up.
 """
 
 
 def dictionary() -> str:
     """The whole text of DICTIONARY.md."""
-    parts = [HEAD, "## Views of schema marts\n", *map(_view, VIEWS), _glossary(), "## Tables of the lake\n", _LAKE_HEAD]
+    parts = [HEAD, "## Views of schema marts\n", *map(_view, VIEWS.values()), _glossary(), _LAKE_HEAD]
     return "\n".join([*parts, *map(_lake_table, LAKE)])
 
 
@@ -99,15 +65,18 @@ def _view(view: View) -> str:
     facts = [
         f"### marts.{view.name}\n",
         f"**{view.answers}** {view.table.description}\n",
-        f"- Grain: {view.table.grain}; key: {', '.join(_code(view.table.key))}",
+        f"- Grain: {view.grain or view.table.grain}; key: {', '.join(_code(view.table.key))}",
         f"- Rows: {view.rows}",
         *_checks(view.table.checks),
     ]
-    columns = f"Columns: those of `marts.{view.like}`.\n" if view.like else _columns(view.table, POSTGRES)
+    columns = f"Columns: those of `marts.{view.like}`.\n" if view.like else _columns(view.table, shown_type)
     return "\n".join(facts) + "\n\n" + columns
 
 
-_LAKE_HEAD = """Parquet under `lake/<table>/<partition>=<day>/` of the home, for data scientists. Types are Spark SQL's.
+_LAKE_HEAD = """## Tables of the lake, for data scientists
+
+Parquet under `lake/<table>/<partition>=<day>/` of the home. Types are Spark SQL's; money that the views
+round is a double here.
 """
 
 
@@ -119,7 +88,11 @@ def _lake_table(table: Table) -> str:
         f"- Partition: `{table.partition}`",
         *_checks(table.checks),
     ]
-    return "\n".join(facts) + "\n\n" + _columns(table, SPARK)
+    same = table.name in VIEWS
+    columns = (
+        f"Columns: those of `marts.{table.name}`.\n" if same else _columns(table, lambda c: TYPES[c.type][0].lower())
+    )
+    return "\n".join(facts) + "\n\n" + columns
 
 
 def _checks(checks: Iterable[Check]) -> Iterator[str]:
@@ -130,27 +103,13 @@ def _checks(checks: Iterable[Check]) -> Iterator[str]:
         yield f"- Check ({check.severity}): {what}{low}{' and' if low and high else ''}{high}: {check.why}"
 
 
-def _columns(table: Table, dialect: int) -> str:
-    rows = ((f"`{c.name}`", TYPES[c.type][dialect].lower(), c.unit, _meaning(c), _allowed(c)) for c in table.columns)
+def _columns(table: Table, type_of: Callable[[Column], str]) -> str:
+    rows = ((f"`{c.name}`", type_of(c), c.unit, meaning(c), _allowed(c)) for c in table.columns)
     return _grid(("column", "type", "unit", "meaning", "allowed"), rows)
 
 
-def _meaning(column: Column) -> str:
-    if not column.nullable or "null" in column.description:
-        return column.description
-    filled = (
-        f" May be null, but not for {' or '.join(column.required_for)}." if column.required_for else " May be null."
-    )
-    return column.description + filled
-
-
 def _allowed(column: Column) -> str:
-    if column.values:
-        return ", ".join(_code(column.values))
-    low, high = column.minimum, column.maximum
-    if low is not None and high is not None:
-        return f"{low:g} … {high:g}"
-    return f"≥ {low:g}" if low is not None else f"≤ {high:g}" if high is not None else ""
+    return ", ".join(_code(column.values)) or bounds(column)
 
 
 def _glossary() -> str:
@@ -166,8 +125,8 @@ def _glossary() -> str:
             _grid(("tier", "meaning"), _words(VALUE_TIER_DESCRIPTIONS)),
             "### Lifecycle stages\n",
             "A customer has exactly one: the first that holds in the order "
-            f"{', '.join(_code(LIFECYCLE_ORDER))}. A stage that a shop's data cannot show (no prospects without "
-            "events before the first purchase) stays empty.\n",
+            f"{', '.join(_code(LIFECYCLE_ORDER))}. A stage stays empty where a shop's data cannot show it "
+            "(prospects take other events than purchases) or nobody meets its bounds.\n",
             _grid(("stage", "meaning", "phase: the management task"), stages),
             "### Churn bands\n",
             _grid(("band", "meaning"), _words(CHURN_BAND_DESCRIPTIONS)),

@@ -9,8 +9,9 @@ EVENT_TYPES = (
 
 # Columns that tables share; one quantity has one name and one description everywhere.
 CUSTOMER_KEY = Column(
-    name="customer_key", type="string", description="Keyed hash (HMAC-SHA-256) of the shop's customer id."
-)
+    name="customer_key", type="string",
+    description="First 32 hex digits of the HMAC-SHA-256 of the shop's customer id under the shop's secret key.",
+)  # fmt: skip
 ARRIVAL_DATE = Column(
     name="arrival_date", type="date", description="Business date of the delivery that brought the row (landing ds)."
 )

@@ -34,11 +34,12 @@ LIFECYCLE_PHASES = {
 LIFECYCLE_STAGES = tuple(LIFECYCLE_PHASES)
 
 # Silent: no purchase for longer than the customer's own rhythm allows, which is silent_after_gaps of their mean gaps
-# between purchase days, at least silent_least_days; new_days for one who has bought on one day only.
+# between purchase days, at least silent_least_days and at most silent_most_days; new_days for one who has bought on one
+# day only.
 LIFECYCLE_DESCRIPTIONS = {
     "prospect": "seen, never bought",
     "new": "first purchase less than new_days ago",
-    "active": "has come back and is within their own rhythm",
+    "active": "has come back and is within their own rhythm, silent_most_days at the longest",
     "loyal": "frequent and valuable for a while, and within their own rhythm: tenure_days of at least "
     "loyal_tenure_days, and within 365 days at least loyal_purchase_days_from days with a purchase and "
     "loyal_amount_from paid",
@@ -78,9 +79,10 @@ SCORES = Table(
         Column(name="churn_probability_30d", **_PROBABILITY,
                description="Probability of no purchase in the next 30 days: 1 - purchase_probability_30d."),
         Column(name="spend_if_purchase_30d", type="double", minimum=0, unit="currency",
-               description="Expected spend in the next 30 days if the customer buys at all."),
+               description="Expected spend in the next 30 days, before refunds, if the customer buys at all."),
         Column(name="expected_spend_30d", type="double", minimum=0, unit="currency",
-               description="Expected spend in the next 30 days: purchase_probability_30d x spend_if_purchase_30d."),
+               description="Expected spend in the next 30 days, before refunds: "
+               "purchase_probability_30d x spend_if_purchase_30d."),
         *_MODEL,
     ),
     checks=(Check(kind="row_count", severity="fail", minimum=1, why="a day without a scored customer"),),
@@ -98,15 +100,18 @@ CUSTOMER_SEGMENTS = Table(
         Column(name="value_tier", type="string", values=VALUE_TIERS,
                description="Rank by expected_spend_30d; the cuts of the day are in segment_settings."),
         Column(name="lifecycle_stage", type="string", values=LIFECYCLE_STAGES,
-               description="Where the customer stands; see the glossary."),
+               description="Where the customer stands; DICTIONARY.md says what each stage means."),
         Column(name="lifecycle_phase", type="string", values=tuple(dict.fromkeys(LIFECYCLE_PHASES.values())),
                description="The management task the stage calls for."),
         Column(name="churn_band", type="string", values=CHURN_BANDS,
                description="churn_probability_30d cut at the bounds in segment_settings."),
-        *(SCORES.column(name) for name in ("purchase_probability_30d", "churn_probability_30d", "expected_spend_30d")),
+        *(SCORES.column(name) for name in (
+            "purchase_probability_30d", "churn_probability_30d", "spend_if_purchase_30d", "expected_spend_30d")),
         *(FEATURES.column(name) for name in (
             "recency_days", "frequency_days", "monetary_value", "tenure_days", "order_count",
-            "first_purchase_date", "last_purchase_date", "purchase_amount_30d", "purchase_amount_365d")),
+            "first_purchase_date", "last_purchase_date", "gap_mean_days", "gap_last_days", "gap_mean_before_last_days",
+            "purchase_days_365d", "purchase_amount_30d", "purchase_amount_365d", "return_amount_30d",
+            "return_amount_365d")),
         *_MODEL,
     ),
     checks=(
@@ -143,9 +148,9 @@ SEGMENT_SUMMARY = Table(
         Column(name="customer_share", type="double", minimum=0, maximum=1, unit="share",
                description="Share of the snapshot's customers."),
         Column(name="expected_spend_30d", type="double", minimum=0, unit="currency",
-               description="Sum of the customers' expected spend over the next 30 days."),
+               description="Sum of the customers' expected spend over the next 30 days, before refunds."),
         Column(name="purchase_amount_365d", type="double", minimum=0, unit="currency",
-               description="Sum of what they paid in the last 365 days."),
+               description="Sum of what they paid in the last 365 days, before refunds."),
     ),
 )  # fmt: skip
 
@@ -161,7 +166,7 @@ PUBLISH_LOG = Table(
         Column(name="published_at", type="timestamp", description="When the snapshot became visible (UTC)."),
         Column(name="customers", type="int64", minimum=1, unit="customers", description="Rows of customer_segments."),
         Column(name="content_digest", type="string",
-               description="SHA-256 over the snapshot's rows: equal digests, equal rows."),
+               description="SHA-256 over the snapshot's rows as stored: equal digests, equal rows."),
         *_MODEL,
         Column(name="code_version", type="string", description="Version of the code that published."),
         Column(name="checks_passed", type="int32", minimum=0, description="Audit checks that held before the switch."),

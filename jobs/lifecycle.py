@@ -19,6 +19,7 @@ class SegmentSettings:
     reactivated_days: float = 30
     silent_after_gaps: float = 3.0
     silent_least_days: float = 14
+    silent_most_days: float = 120
     loyal_tenure_days: float = 180
     loyal_quantile: float = 0.70
     churned_below_probability: float = 0.10
@@ -34,6 +35,11 @@ class SegmentSettings:
                 raise ValueError(
                     f"{low} ({getattr(self, low):g}) must lie below {high} ({getattr(self, high):g}), both in 0..1"
                 )
+        if self.silent_least_days > self.silent_most_days:
+            raise ValueError(
+                f"silent_least_days ({self.silent_least_days:g}) must not exceed silent_most_days "
+                f"({self.silent_most_days:g})"
+            )
         for name in ("loyal_quantile", "churned_below_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must lie in 0..1")
@@ -46,6 +52,10 @@ DESCRIPTIONS = {
     "reactivated_days": ("days", "a customer is reactivated for so long after a purchase that ended a silence"),
     "silent_after_gaps": ("mean gaps", "silent means no purchase for so many of the customer's own mean gaps"),
     "silent_least_days": ("days", "nobody is silent before so many days without a purchase"),
+    "silent_most_days": (
+        "days",
+        "everybody is silent after so many days without a purchase, however slow their rhythm",
+    ),
     "loyal_tenure_days": ("days", "loyal takes at least so many days since the first event"),
     "loyal_quantile": (
         "quantile",
@@ -141,8 +151,10 @@ def _patience(settings: SegmentSettings, gap_mean: "Column") -> "Column":
     """Days without a purchase that still fit the customer's rhythm; one purchase shows none, so new_days stands in."""
     from pyspark.sql import functions as F
 
-    own = F.greatest(gap_mean * settings.silent_after_gaps, F.lit(float(settings.silent_least_days)))
-    return F.coalesce(own, F.lit(float(settings.new_days)))
+    least, most = F.lit(float(settings.silent_least_days)), F.lit(float(settings.silent_most_days))
+    own = F.least(F.greatest(gap_mean * settings.silent_after_gaps, least), most)
+    # Engines skip nulls in least and greatest: without a gap there is no rhythm to bound.
+    return F.when(gap_mean.isNull(), F.lit(float(settings.new_days))).otherwise(own)
 
 
 def lifecycle_phase(stage: "Column") -> "Column":

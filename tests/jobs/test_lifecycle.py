@@ -24,7 +24,8 @@ def customer(**changed):
         "order_count": 9, "monetary_value": 10.0, "gap_mean_days": 10.0, "gap_last_days": 10,
         "gap_mean_before_last_days": 10.0, "purchase_amount_30d": 30.0, "purchase_amount_365d": 90.0,
         "purchase_days_365d": 9, "purchase_probability_30d": 0.9, "churn_probability_30d": 0.1,
-        "expected_spend_30d": 30.0, "model_name": "m", "model_version": 1, **changed,
+        "expected_spend_30d": 30.0, "spend_if_purchase_30d": 33.0, "return_amount_30d": 0.0, "return_amount_365d": 5.0,
+        "model_name": "m", "model_version": 1, **changed,
     }  # fmt: skip
     row["first_purchase_date"] = None if first is None else DAY - timedelta(days=first)
     row["last_purchase_date"] = None if row["recency_days"] is None else DAY - timedelta(days=row["recency_days"])
@@ -66,6 +67,9 @@ ONCE = {"frequency_days": 1, "gap_mean_days": None, "gap_last_days": None, "gap_
         # Who buys daily is not silent before two weeks.
         ("active", {"gap_mean_days": 1.0, "recency_days": 14}),
         ("dormant", {"gap_mean_days": 1.0, "recency_days": 15}),
+        # However slow the rhythm, after 120 days everybody is silent.
+        ("active", {"gap_mean_days": 100.0, "recency_days": 120}),
+        ("dormant", {"gap_mean_days": 100.0, "recency_days": 121}),
         # Churned takes both: silence and a probability below the bound.
         ("churned", {"recency_days": 31, "purchase_probability_30d": 0.09}),
         ("active", {"purchase_probability_30d": 0.09}),
@@ -73,6 +77,12 @@ ONCE = {"frequency_days": 1, "gap_mean_days": None, "gap_last_days": None, "gap_
         ("reactivated", {"gap_last_days": 31}),
         ("active", {"gap_last_days": 30}),
         ("active", {"gap_last_days": 31, "recency_days": 30, "gap_mean_days": 15.0}),
+        # One purchase shows no rhythm: before the second one, silence begins after the 30 days of new.
+        ("active", {"frequency_days": 2, "gap_mean_before_last_days": None, "gap_last_days": 30}),
+        ("reactivated", {"frequency_days": 2, "gap_mean_before_last_days": None, "gap_last_days": 31}),
+        # The bound of 120 days holds for the silence before it too.
+        ("active", {"gap_mean_before_last_days": 100.0, "gap_last_days": 120, "gap_mean_days": 60.0}),
+        ("reactivated", {"gap_mean_before_last_days": 100.0, "gap_last_days": 121, "gap_mean_days": 60.0}),
         # Loyal takes tenure, frequency and value together.
         ("loyal", {"tenure_days": 180, "purchase_days_365d": 10, "purchase_amount_365d": 500.0}),
         ("active", {"tenure_days": 179, "purchase_days_365d": 10, "purchase_amount_365d": 500.0}),
@@ -120,6 +130,7 @@ def test_every_threshold_is_stored_with_its_meaning():
         ("segment: {new_dys: 3}", r"settings.yaml: segment has no setting 'new_dys'; known: high_value_quantile"),
         ("segment: {new_days: soon}", r"segment.new_days must be a number, found 'soon'"),
         ("segment: {medium_value_quantile: 0.9}", r"medium_value_quantile \(0.9\) must lie below high_value_quantile"),
+        ("segment: {silent_least_days: 200}", r"silent_least_days \(200\) must not exceed silent_most_days \(120\)"),
         ("segment: {loyal_quantile: 7}", r"loyal_quantile \(7\) must lie in 0..1"),
     ],
 )
