@@ -62,6 +62,11 @@ def data_folder(home: Home) -> Path:
     return home.postgres / "data"
 
 
+def is_made(home: Home) -> bool:
+    """Whether the home has a server's data; it appears whole or not at all."""
+    return (data_folder(home) / "PG_VERSION").exists()
+
+
 def log_file(home: Home) -> Path:
     return home.postgres / "server.log"
 
@@ -118,7 +123,7 @@ def prepare(home: Home) -> None:
     if server_account(home):
         _let_through(home.postgres)
         _let_through(tools())
-    if not (data_folder(home) / "PG_VERSION").exists():
+    if not is_made(home):
         _init_data(home)
 
 

@@ -11,6 +11,7 @@ from psycopg import errors
 from expectations.contract import Table
 from expectations.errors import UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, PUBLISH_LOG, SEGMENT_SUMMARY
+from expectations.views import rounded
 from jobs.publish_staging import DAY_CHECK
 from jobs.warehouse_ddl import POINTER, partition_name, quoted, stored_name
 
@@ -43,12 +44,25 @@ class Snapshot:
 def switch(connection: psycopg.Connection, snapshot: Snapshot, staged: dict[Table, str]) -> None:
     """Puts the staged tables in the place of the day's partitions, with summary, pointer and log; all or nothing."""
     with connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(%s)", [SWITCH_LOCK])
+        _only_switcher(connection)
         _replace_summary(connection, snapshot.day, staged[CUSTOMER_SEGMENTS])
         # From here to the commit readers are shut out: nothing slow may follow.
         _swap_patiently(connection, snapshot.day, staged)
         _move_pointer(connection, snapshot.day)
         _log_publish(connection, snapshot)
+
+
+def _only_switcher(connection: psycopg.Connection) -> None:
+    try:
+        with connection.transaction():  # the lock outlives it, the timeout is put back below
+            connection.execute(f"set local lock_timeout = '{LOCK_LIMIT_S}s'")
+            connection.execute("select pg_advisory_xact_lock(%s)", [SWITCH_LOCK])
+    except errors.LockNotAvailable as error:
+        found = _holders(connection, "l.locktype = 'advisory' and l.classid = 0 and l.objid = %s", SWITCH_LOCK)
+        raise UnavailableError(
+            f"the right to switch a day has been held for {LOCK_LIMIT_S} s ({found}): end that session, then retry"
+        ) from error
+    connection.execute("set local lock_timeout = 0")
 
 
 def _swap_patiently(connection: psycopg.Connection, day: date, staged: dict[Table, str]) -> None:
@@ -64,7 +78,8 @@ def _swap_patiently(connection: psycopg.Connection, day: date, staged: dict[Tabl
                     _swap(connection, table, name, day)
             return
         except errors.LockNotAvailable as error:
-            holders = _holders(connection, staged)
+            names = [f"warehouse.{stored_name(table)}" for table in staged]
+            holders = _holders(connection, "l.relation = any(%s::regclass[])", names)
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"readers have held the marts for {LOCK_LIMIT_S} s ({holders}): end their transactions, then retry"
@@ -84,12 +99,11 @@ def _swap(connection: psycopg.Connection, table: Table, name: str, day: date) ->
     connection.execute(f"alter table warehouse.{partition} drop constraint {DAY_CHECK}")
 
 
-def _holders(connection: psycopg.Connection, staged: dict[Table, str]) -> str:
-    names = [f"warehouse.{stored_name(table)}" for table in staged]
+def _holders(connection: psycopg.Connection, which: str, value: object) -> str:
     found = connection.execute(
         "select distinct a.pid, a.usename, a.application_name from pg_locks l join pg_stat_activity a using (pid) "
-        "where l.relation = any(%s::regclass[]) and l.granted and a.pid <> pg_backend_pid() order by a.pid",
-        [names],
+        f"where {which} and l.granted and a.pid <> pg_backend_pid() order by a.pid",
+        [value],
     ).fetchall()
     return "; ".join(f"session {pid} of {user} {program}".strip() for pid, user, program in found) or "gone by now"
 
@@ -97,7 +111,8 @@ def _holders(connection: psycopg.Connection, staged: dict[Table, str]) -> str:
 def _replace_summary(connection: psycopg.Connection, day: date, name: str) -> None:
     target = f"warehouse.{stored_name(SEGMENT_SUMMARY)}"
     connection.execute(f"delete from {target} where snapshot_date = %s", [day])
-    # Summed as exact numbers: sums of doubles depend on the order in which the rows come.
+    # Summed as the views show them, so that a sum over customers is the summary's to the last digit.
+    expected, paid = (rounded(SEGMENT_SUMMARY.column(n), n) for n in ("expected_spend_30d", "purchase_amount_365d"))
     connection.execute(
         f"""
         insert into {target} ({", ".join(SEGMENT_SUMMARY.column_names)})
@@ -105,8 +120,8 @@ def _replace_summary(connection: psycopg.Connection, day: date, name: str) -> No
             snapshot_date, value_tier, lifecycle_stage, churn_band,
             count(*),
             count(*)::double precision / sum(count(*)) over ()::double precision,
-            sum(expected_spend_30d::numeric)::double precision,
-            sum(purchase_amount_365d::numeric)::double precision
+            sum({expected})::double precision,
+            sum({paid})::double precision
         from staging.{name}
         group by snapshot_date, value_tier, lifecycle_stage, churn_band
         order by snapshot_date, value_tier, lifecycle_stage, churn_band

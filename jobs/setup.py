@@ -16,17 +16,20 @@ from psycopg import sql
 
 from expectations.errors import SetupError, UnavailableError
 from expectations.tables import WAREHOUSE
+from expectations.views import VIEWS, shown_type
 from jobs import keys
 from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.home_secrets import secret
 from jobs.mapping import load_mapping
+from jobs.postgres import ensure_running
 from jobs.warehouse import DATABASES, READER, WRITER, connect, connect_to, external_password, is_external, mlflow_uri
 from jobs.warehouse_ddl import (
-    all_statements,
     database_statements,
     reader_statements,
+    shown_statements,
     stored_name,
+    stored_statements,
     superuser_statements,
 )
 
@@ -75,8 +78,10 @@ def create_warehouse(home: Home) -> None:
     with _needing_rights(), connect(home) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
         connection.execute("set local lock_timeout = '10s'")  # rather than hold up readers behind a long query
-        _run(connection, all_statements(READER))
+        _run(connection, stored_statements())
         refuse_other_columns(connection)
+        _drop_changed_views(connection)
+        _run(connection, shown_statements(READER, shop_text(home)))
 
 
 @contextmanager
@@ -93,7 +98,8 @@ def _needing_rights() -> Iterator[None]:
 
 
 def _prepare_embedded(home: Home) -> None:
-    """As the superuser of the home's own server."""
+    """As the superuser of the home's own server, which is made here and nowhere else."""
+    ensure_running(home)
     with connect(home, "postgres", "postgres", autocommit=True) as admin:
         admin.execute("select pg_advisory_lock(%s)", [SETUP_LOCK])
         for role in (*DATABASES.values(), READER):
@@ -111,14 +117,20 @@ def _prepare_embedded(home: Home) -> None:
 
 
 def _prepare_external(home: Home) -> None:
-    """As the user that LIFESTAGE_WAREHOUSE_URI names; a role that is there keeps its password."""
+    """As the user that LIFESTAGE_WAREHOUSE_URI names."""
     with connect_to(os.environ["LIFESTAGE_WAREHOUSE_URI"], "its user", "of LIFESTAGE_WAREHOUSE_URI") as admin:
         admin.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
         there = {name for (name,) in admin.execute("select rolname from pg_roles")}
         for role in {WRITER, READER} - there:
             _ensure_role(admin, role, external_password(home, role))
-        if READER not in there:
-            _run(admin, reader_statements(READER))
+        try:
+            with admin.transaction():
+                # Of a reader that was there, only a password that someone chose for it here is set.
+                if READER in there and os.environ.get("LIFESTAGE_BI_READER_PASSWORD"):
+                    _ensure_role(admin, READER, external_password(home, READER))
+                _run(admin, reader_statements(READER))
+        except psycopg.errors.InsufficientPrivilege:
+            log.info("%s keeps the password and settings it has: our user may not change them", READER)
         database = sql.Identifier(admin.info.dbname).as_string(admin)
         if admin.info.user != WRITER:
             admin.execute(f"grant create on database {database} to {WRITER}")
@@ -138,6 +150,28 @@ def _ensure_role(admin: psycopg.Connection, role: str, password: str) -> None:
     # Sent hashed, so that no log of the server's can hold it.
     hashed = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(hashed)))
+
+
+def shop_text(home: Home) -> str:
+    """Whose data the marts show: shop, sources with their time zones and currencies, and what is simulated."""
+    mappings = [load_mapping(source) for source in home.sources]
+    each = (
+        f"{m.source} (time zone {m.timezone}, currency {m.currency}{', simulated from real patterns' * m.simulated})"
+        for m in mappings
+    )
+    return f"Shop: {', '.join(dict.fromkeys(m.shop for m in mappings))}. Sources: {', '.join(each)}."
+
+
+def _drop_changed_views(connection: psycopg.Connection) -> None:
+    """Views whose columns are no longer their contract's: `create or replace` can only add columns at the end."""
+    query = (
+        "select attname::text, format_type(atttypid, atttypmod) from pg_attribute where attrelid = to_regclass(%s) "
+        "and attnum > 0 and not attisdropped order by attnum"
+    )
+    for name, view in VIEWS.items():
+        found = connection.execute(query, [f"marts.{name}"]).fetchall()
+        if found and found != [(column.name, shown_type(column)) for column in view.table.columns]:
+            connection.execute(f"drop view marts.{name}")
 
 
 def refuse_other_columns(connection: psycopg.Connection) -> None:

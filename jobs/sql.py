@@ -1,11 +1,13 @@
-"""Run one SQL statement on the warehouse and print its rows as a table: python -m jobs sql "select * from …"."""
+"""Run SQL on the warehouse and print the rows of each statement as a table: python -m jobs sql "select * from …"."""
 
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
 from expectations.errors import DataError
 from jobs.arguments import job_parser
@@ -22,7 +24,7 @@ Row = Sequence[str | None]
 
 def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("sql", __doc__)
-    parser.add_argument("statement", help="one SQL statement")
+    parser.add_argument("statement", help="one SQL statement, or several with ; between them")
     parser.add_argument("--role", choices=(READER, WRITER), default=READER, help=f"default: {READER}")
     parser.add_argument("--csv", action="store_true", help='comma-separated; null is empty, an empty text is ""')
     return parser
@@ -31,19 +33,31 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     with connect(Home.from_environment(args.home), args.role) as connection:
         try:
-            result = connection.cursor().execute(args.statement).pgresult
+            shown = [_shown(result, args.csv) for result in _results(connection.cursor().execute(args.statement))]
         except psycopg.Error as error:
             raise DataError(explain(error, args.role)) from error
-        if not result.nfields:
-            print(result.command_status.decode())
-            return
-        names = [result.fname(column).decode() for column in range(result.nfields)]
-        right = [result.ftype(column) in NUMERIC_TYPES for column in range(result.nfields)]
-        rows = [[_text(result.get_value(row, column)) for column in range(len(names))] for row in range(result.ntuples)]
     try:
-        print(format_csv(names, rows) if args.csv else format_table(names, rows, right), flush=True)
+        print("\n\n".join(shown), flush=True)
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _results(cursor: psycopg.Cursor) -> Iterator[PGresult]:
+    """What the server answered to each statement in turn."""
+    if cursor.pgresult.status == ExecStatus.EMPTY_QUERY:
+        raise DataError('there is no statement to run: `python -m jobs sql "select * from marts.publish_log"`')
+    yield cursor.pgresult
+    while cursor.nextset():
+        yield cursor.pgresult
+
+
+def _shown(result: PGresult, as_csv: bool) -> str:
+    if not result.nfields:
+        return result.command_status.decode()
+    names = [result.fname(column).decode() for column in range(result.nfields)]
+    right = [result.ftype(column) in NUMERIC_TYPES for column in range(result.nfields)]
+    rows = [[_text(result.get_value(row, column)) for column in range(len(names))] for row in range(result.ntuples)]
+    return format_csv(names, rows) if as_csv else format_table(names, rows, right)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Addresses of the warehouse and connections to it. Every one starts the embedded server if it is not running."""
+"""Addresses of the warehouse and connections to it. They start the embedded server, if setup has made it."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from expectations.errors import SetupError, UnavailableError
 from jobs.home import Home
 from jobs.home_secrets import secret
 from jobs.postgres import ensure_running
+from jobs.postgres_cluster import is_made
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ def uri(
     parts = _external(home, role) if is_external() and database == "warehouse" else None
     if parts is None:
         home.sources  # noqa: B018 - a wrong folder should say so, not be given a server
+        if not is_made(home):
+            raise SetupError(f"no warehouse in {home.path} yet: run `python -m jobs setup`")
         server = ensure_running(home)
         host = str(server.socket_folder) if socket else server.host
         password = secret(home, f"{role}_password")

@@ -6,11 +6,12 @@ from datetime import date
 from expectations.contract import TYPES, Column, Table
 from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
 from expectations.tables import WAREHOUSE
+from expectations.views import VIEWS, bounds, meaning, rounded
 
 SCHEMAS = {
     "warehouse": "Versioned tables behind the views of marts.",
     "staging": "Days being loaded and audited; what an audit refused stays until the day is published again.",
-    "marts": "Views for BI: the published segments.",
+    "marts": "Views for BI: the published segments. DICTIONARY.md explains them.",
 }
 
 PARTITIONED = (CUSTOMER_SEGMENTS, SEGMENT_SETTINGS)
@@ -37,16 +38,22 @@ def partition_name(table: Table, day: date) -> str:
     return f"{stored_name(table)}_{day:%Y%m%d}"
 
 
-def all_statements(reader: str) -> list[str]:
-    """Everything the owner of the warehouse runs at setup, in order; safe to repeat."""
+def stored_statements() -> list[str]:
+    """Schemas and stored tables, as the owner of the warehouse makes them at setup; safe to repeat."""
     statements = [f"create schema if not exists {name}" for name in SCHEMAS]
-    statements += [f"comment on schema {name} is {quoted(text)}" for name, text in SCHEMAS.items()]
     for table in WAREHOUSE:
         statements += table_statements(table)
-    statements += [
+    return [
+        *statements,
         f"create table if not exists {POINTER} (name text primary key, snapshot_date date not null)",
         f"comment on table {POINTER} is 'Which day the views without a date show; moves forward only.'",
     ]
+
+
+def shown_statements(reader: str, shop: str) -> list[str]:
+    """Views, and who sees them; after ``stored_statements``. ``shop``: what the comment on marts says of its data."""
+    texts = SCHEMAS | {"marts": f"{SCHEMAS['marts']} {shop}"}
+    statements = [f"comment on schema {name} is {quoted(text)}" for name, text in texts.items()]
     for name in VIEWS:
         statements += view_statements(name)
     return [*statements, *grant_statements(reader)]
@@ -58,7 +65,7 @@ def table_statements(table: Table) -> list[str]:
     columns = [column_ddl(table, column) for column in table.columns]
     by_day = f" partition by list ({table.partition})" if table in PARTITIONED else ""
     create = f"create table if not exists {name} ({', '.join(columns)}, primary key ({', '.join(table.key)})){by_day}"
-    return [create, *comments("table", name, table)]
+    return [create, *comments("table", name, table, f"{table.description} Grain: {table.grain}.")]
 
 
 def column_ddl(table: Table, column: Column) -> str:
@@ -66,29 +73,23 @@ def column_ddl(table: Table, column: Column) -> str:
     return f"{column.name} {TYPES[column.type][1]}{'' if column.nullable else ' not null'}{identity}"
 
 
-def comments(kind: str, name: str, table: Table) -> Iterator[str]:
-    """Comments on a table or view and on each of its columns."""
-    yield f"comment on {kind} {name} is {quoted(f'{table.description} Grain: {table.grain}.')}"
+def comments(kind: str, name: str, table: Table, text: str) -> Iterator[str]:
+    """Comments on a table or view and on each of its columns: what DICTIONARY.md says."""
+    yield f"comment on {kind} {name} is {quoted(text)}"
     for column in table.columns:
         unit = f" Unit: {column.unit}." if column.unit else ""
-        values = f" One of: {', '.join(column.values)}." if column.values else ""
-        yield f"comment on column {name}.{column.name} is {quoted(column.description + unit + values)}"
-
-
-# View of marts → (the table it shows, which rows). Comments come from the table's contract.
-VIEWS = {
-    "customer_segments": (CUSTOMER_SEGMENTS, f" where snapshot_date = {CURRENT}"),
-    "customer_segments_history": (CUSTOMER_SEGMENTS, ""),
-    **{table.name: (table, "") for table in WAREHOUSE if table is not CUSTOMER_SEGMENTS},
-}
+        values = ", ".join(column.values) or bounds(column)
+        allowed = f" Allowed: {values}." if values else ""
+        yield f"comment on column {name}.{column.name} is {quoted(meaning(column) + unit + allowed)}"
 
 
 def view_statements(name: str) -> list[str]:
     """The view of schema marts with its comments."""
-    table, rows = VIEWS[name]
-    columns = ", ".join(table.column_names)
-    create = f"create or replace view marts.{name} as select {columns} from warehouse.{stored_name(table)}{rows}"
-    return [create, *comments("view", f"marts.{name}", table)]
+    view = VIEWS[name]
+    columns = ", ".join(f"{rounded(column, column.name)} as {column.name}" for column in view.table.columns)
+    rows = f" where snapshot_date = {CURRENT}" if view.is_current else ""
+    create = f"create or replace view marts.{name} as select {columns} from warehouse.{stored_name(view.table)}{rows}"
+    return [create, *comments("view", f"marts.{name}", view.table, view.summary)]
 
 
 def grant_statements(reader: str) -> list[str]:

@@ -50,7 +50,9 @@ def write_day(home, customers, version):
         "churn_band": "low", "purchase_probability_30d": 0.5, "churn_probability_30d": 0.5, "expected_spend_30d": 1.0,
         "spend_if_purchase_30d": 2.0, "recency_days": 1, "frequency_days": 1, "monetary_value": 1.0, "tenure_days": 1,
         "order_count": 1, "first_purchase_date": DAY, "last_purchase_date": DAY, "purchase_amount_30d": 1.0,
-        "purchase_amount_365d": 1.0, "model_name": "purchase", "model_version": version,
+        "purchase_amount_365d": 1.0, "gap_mean_days": 1.0, "gap_last_days": 1, "gap_mean_before_last_days": 1.0,
+        "purchase_days_365d": 1, "return_amount_30d": 0.0, "return_amount_365d": 0.0, "model_name": "purchase",
+        "model_version": version,
     }  # fmt: skip
     keys = pa.array([f"{version}-{n:08}" for n in range(customers)])
     for table in (CUSTOMER_SEGMENTS, SCORES):

@@ -135,8 +135,8 @@ def as_server_account(home):
 def test_taken_port_moves_the_server_and_its_addresses(home):
     home.adopt("complete_journey", "complete_journey")
     home.mlflow.mkdir()
-    setup.write_tracking_uri(home)
     old = postgres.ensure_running(home).port
+    setup.write_tracking_uri(home)
     postgres.stop(home)
     with socket.create_server(("127.0.0.1", old)):
         new = postgres.ensure_running(home).port

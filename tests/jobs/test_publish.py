@@ -1,10 +1,12 @@
 """Publishing a day: what readers see before, between and after; audits that refuse; repeats that change nothing."""
 
 import hashlib
+import re
 import threading
 import time
 from collections import Counter
 from datetime import date, timedelta
+from decimal import Decimal
 
 import psycopg
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pytest
 
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, LIFECYCLE_PHASES, SCORES, SEGMENT_SETTINGS
+from expectations.version import REPOSITORY
 from jobs import publish, publish_switch, setup, warehouse
 from jobs.home import Home
 from jobs.lake import LakeTable
@@ -28,19 +31,20 @@ ROWS = [
         "customer_key": "c1", "value_tier": "low", "lifecycle_stage": "prospect", "churn_band": "high",
         "purchase_probability_30d": 0.1, "expected_spend_30d": 0.0, "recency_days": None, "frequency_days": 0,
         "monetary_value": None, "tenure_days": 0, "order_count": 0, "first_purchase_date": None,
-        "last_purchase_date": None, "purchase_amount_30d": 0.0, "purchase_amount_365d": 0.0,
+        "last_purchase_date": None, "purchase_amount_30d": 0.0, "purchase_amount_365d": 0.0, "gap_mean_days": None,
     },
     {
         "customer_key": "c2", "value_tier": "high", "lifecycle_stage": "loyal", "churn_band": "low",
         "purchase_probability_30d": 1.0, "expected_spend_30d": 0.1 + 0.2, "recency_days": 0, "frequency_days": 2**40,
         "monetary_value": 1 / 3, "tenure_days": 2**31 - 1, "order_count": 7, "first_purchase_date": date(1999, 12, 31),
         "last_purchase_date": DAY, "purchase_amount_30d": 1e15 + 0.5, "purchase_amount_365d": 123.25,
+        "gap_mean_days": 2 / 3,
     },
     {
         "customer_key": "Ü,\t'\"\\\n", "value_tier": "high", "lifecycle_stage": "loyal", "churn_band": "low",
         "purchase_probability_30d": 0.7, "expected_spend_30d": 0.7, "recency_days": 3, "frequency_days": 1,
         "monetary_value": 2.5, "tenure_days": 3, "order_count": 1, "first_purchase_date": DAY,
-        "last_purchase_date": DAY, "purchase_amount_30d": 2.5, "purchase_amount_365d": 0.75,
+        "last_purchase_date": DAY, "purchase_amount_30d": 2.5, "purchase_amount_365d": 0.75, "gap_mean_days": None,
     },
 ]  # fmt: skip
 
@@ -50,7 +54,9 @@ def segments(day=DAY, rows=ROWS, **changes):
     return [
         {
             "snapshot_date": day, **row, "lifecycle_phase": LIFECYCLE_PHASES[row["lifecycle_stage"]],
-            "churn_probability_30d": 1 - row["purchase_probability_30d"],
+            "churn_probability_30d": 1 - row["purchase_probability_30d"], "spend_if_purchase_30d": 1.0,
+            "gap_last_days": None, "gap_mean_before_last_days": None, "purchase_days_365d": 0,
+            "return_amount_30d": 0.0, "return_amount_365d": 0.0,
             "model_name": "purchase", "model_version": 3, **changes,
         }
         for row in rows
@@ -59,9 +65,14 @@ def segments(day=DAY, rows=ROWS, **changes):
 
 def write(home, rows, day=DAY, scored=None, cut=0.5):
     """Into the lake as segment and score leave it. ``scored``: customers in scores, if not all of ``rows``."""
-    spend = {"spend_if_purchase_30d": 1.0}
-    scores = [{name: (row | spend)[name] for name in SCORES.column_names} for row in rows][:scored]
-    settings = {"name": "high_from", "value": cut, "unit": "currency", "origin": "computed", "description": "Cut."}
+    scores = [{name: row[name] for name in SCORES.column_names} for row in rows][:scored]
+    settings = {
+        "name": "high_value_from",
+        "value": cut,
+        "unit": "currency",
+        "origin": "computed",
+        "description": "Cut.",
+    }
     parts = {CUSTOMER_SEGMENTS: rows, SCORES: scores, SEGMENT_SETTINGS: [{"snapshot_date": day, **settings}]}
     for table, part in parts.items():
         # Without the contract's "not null", which pyarrow would hold such rows to already here.
@@ -105,18 +116,53 @@ def test_values_arrive_as_they_are(home):
     write(home, segments())
     publish.publish(home, DAY)
     names = CUSTOMER_SEGMENTS.column_names
-    found = {row[1]: dict(zip(names, row, strict=True)) for row in read(home, "customer_segments")}
+    with warehouse.connect(home) as connection:
+        stored = connection.execute("select * from warehouse.customer_segments_v1").fetchall()
+    found = {row[1]: dict(zip(names, row, strict=True)) for row in stored}
     assert found == {row["customer_key"]: row for row in segments()}
-    assert read(home, "segment_settings") == [(DAY, "high_from", 0.5, "currency", "computed", "Cut.")]
+    assert read(home, "segment_settings") == [(DAY, "high_value_from", 0.5, "currency", "computed", "Cut.")]
+
+
+def test_views_show_money_in_cents(home):
+    write(home, segments())
+    publish.publish(home, DAY)
+    money = [column.name for column in CUSTOMER_SEGMENTS.columns if column.unit == "currency"]
+    with warehouse.connect(home, "bi_reader") as connection:
+        rows = connection.execute(f"select customer_key, {', '.join(money)} from marts.customer_segments").fetchall()
+        connection.execute("select round(expected_spend_30d, 2) from marts.customer_segments_history")
+    found = {key: dict(zip(money, map(str, amounts), strict=True)) for key, *amounts in rows}
+    # A double carries 15 digits, so a half beyond them is not seen.
+    assert found["c2"]["purchase_amount_30d"] == "1000000000000000.00"
+    assert (found["c2"]["expected_spend_30d"], found["c2"]["monetary_value"]) == ("0.30", "0.33")
+    assert found["c1"]["monetary_value"] == "None"
 
 
 def test_summary_adds_up_exactly(home):
     write(home, segments())
     publish.publish(home, DAY)
-    assert read(home, "segment_summary") == [
-        (DAY, "high", "loyal", "low", 2, 2 / 3, 1.0, 124.0),  # 0.1 + 0.2 + 0.7 as money, not as binary fractions
-        (DAY, "low", "prospect", "high", 1, 1 / 3, 0.0, 0.0),
+    assert [tuple(map(str, row)) for row in read(home, "segment_summary")] == [
+        (str(DAY), "high", "loyal", "low", "2", "0.666667", "1.00", "124.00"),  # 0.1 + 0.2 + 0.7, as money
+        (str(DAY), "low", "prospect", "high", "1", "0.333333", "0.00", "0.00"),
     ]
+
+
+def test_sums_over_customers_are_the_summarys_to_the_cent(home):
+    # Thirds and half cents: their sum rounded is another one than the sum of what the view shows.
+    amounts = [n / 3 for n in range(200)] + [n + 0.005 for n in range(200)]
+    rows = [
+        ROWS[n % 3] | {"customer_key": f"{n}", "expected_spend_30d": amount, "purchase_amount_365d": 2 * amount}
+        for n, amount in enumerate(amounts)
+    ]
+    write(home, segments(rows=rows))
+    publish.publish(home, DAY)
+    assert round(sum(amounts), 2) != float(sum(round(Decimal(repr(a)), 2) for a in amounts))
+    summed = "value_tier, lifecycle_stage, churn_band, sum(expected_spend_30d), sum(purchase_amount_365d)"
+    with warehouse.connect(home, "bi_reader") as connection:
+        by_segment, segment = (
+            connection.execute(f"select {summed} from marts.{view} group by 1, 2, 3 order by 1").fetchall()
+            for view in ("customer_segments", "segment_summary")
+        )
+    assert by_segment == segment
 
 
 def test_log_says_what_was_published(home):
@@ -200,6 +246,29 @@ def test_administrators_address_of_a_server_of_ones_own(home, monkeypatch):
         assert connection.execute(owners).fetchall() == [("lifestage_writer",)]
 
 
+def readme_queries():
+    part = (REPOSITORY / "README.md").read_text().partition("## For the BI analyst")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sql\n(.*?)```", part, re.DOTALL)
+    return [query.strip() for block in blocks for query in block.split(";") if query.strip()]
+
+
+def test_readmes_queries_answer_the_analyst(home):
+    # Two snapshots with a day between them that was never published; the older one is published again last.
+    later = NEXT + timedelta(days=1)
+    moved = [row | {"lifecycle_stage": "active"} for row in ROWS if row["lifecycle_stage"] == "loyal"] + ROWS[:1]
+    for day, rows in ((DAY, ROWS), (later, moved), (DAY, ROWS)):
+        write(home, segments(day, rows), day)
+        publish.publish(home, day)
+    with warehouse.connect(home, "bi_reader") as connection:
+        answers = [connection.execute(query).fetchall() for query in readme_queries()]
+    fresh, stages, to_call, moves, lines = answers
+    assert (fresh[0][0], fresh[0][2]) == (later, 3)
+    assert {stage: n for stage, n, _ in stages} == {"active": 2, "prospect": 1}
+    assert [row[0] for row in to_call] == ["c1"]
+    assert moves == [("loyal", "active", 2)]
+    assert [(day, str(value)) for day, value in lines] == [(DAY, "0.50"), (later, "0.50")]
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
@@ -255,7 +324,7 @@ def test_null_where_none_may_be_is_refused(home):
     write(home, segments())
     file = LakeTable(home, CUSTOMER_SEGMENTS).folder(DAY) / "part-0.parquet"
     pq.write_table(pa.Table.from_pylist(segments(value_tier=None)).select(CUSTOMER_SEGMENTS.column_names), file)
-    with pytest.raises(DataError, match=r"customer_segments of 2017-12-30 does not fit its contract.*value_tier"):
+    with pytest.raises(DataError, match=r"(?s)customer_segments.*2017-12-30.* does not fit .*contract.*value_tier"):
         publish.publish(home, DAY)
 
 
@@ -354,6 +423,18 @@ def test_endless_reader_is_named(home, monkeypatch):
             publish.publish(home, DAY)
     publish.publish(home, DAY)
     assert staging(home) == []
+
+
+def test_a_session_that_sits_on_the_switch_is_named(home, monkeypatch):
+    monkeypatch.setattr(publish_switch, "LOCK_LIMIT_S", 1)
+    write(home, segments())
+    with warehouse.connect(home, "bi_reader", autocommit=True, application_name="a sleeper") as idle:
+        idle.execute("select pg_advisory_lock(%s)", [publish_switch.SWITCH_LOCK])
+        with pytest.raises(UnavailableError, match=r"held for 1 s \(session \d+ of bi_reader a sleeper\): end that"):
+            publish.publish(home, DAY)
+        assert read(home, "customer_segments") == []
+    publish.publish(home, DAY)
+    assert len(read(home, "customer_segments")) == 3
 
 
 def test_query_planned_before_a_new_day_never_finds_nothing(home):

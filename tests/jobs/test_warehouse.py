@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
+from expectations.dictionary import FILE as DICTIONARY
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.tables import WAREHOUSE
-from jobs import keys, setup, sql, warehouse, warehouse_uri
+from expectations.views import VIEWS
+from jobs import keys, setup, sql, summary, warehouse, warehouse_uri
 from jobs.home import Home
-from jobs.warehouse_ddl import VIEWS, stored_name
+from jobs.warehouse_ddl import stored_name
 
 
 @pytest.fixture
@@ -101,6 +103,46 @@ def test_every_table_view_and_column_is_described(warehouse_home):
         assert connection.execute(query).fetchall() == []
 
 
+def comment_on(home, kind, name):
+    with warehouse.connect(home, "bi_reader") as connection:
+        return connection.execute(f"select obj_description('{name}'::{kind}, %s)", [CATALOGUES[kind]]).fetchone()[0]
+
+
+CATALOGUES = {"regclass": "pg_class", "regnamespace": "pg_namespace"}
+
+
+def test_a_views_comment_says_what_the_dictionary_says(warehouse_home):
+    text = DICTIONARY.read_text(encoding="utf-8")
+    for name, view in VIEWS.items():
+        comment = comment_on(warehouse_home, "regclass", f"marts.{name}")
+        assert all(part in comment for part in (view.answers, view.rows, view.grain or view.table.grain))
+        assert all(part in text for part in (view.answers, view.rows, view.grain or view.table.grain))
+    assert "latest published day" in comment_on(warehouse_home, "regclass", "marts.customer_segments")
+
+
+def test_the_comment_on_marts_says_whose_data_they_show(warehouse_home):
+    assert comment_on(warehouse_home, "regnamespace", "marts").endswith(
+        "Shop: complete_journey. Sources: complete_journey (time zone UTC, currency USD, simulated from real patterns)."
+    )
+
+
+def test_real_data_are_not_called_simulated(tmp_path):
+    home = Home(tmp_path)
+    home.adopt("online_retail", "online_retail")
+    assert setup.shop_text(home) == (
+        "Shop: online_retail. Sources: online_retail (time zone Europe/London, currency GBP)."
+    )
+
+
+def test_a_view_of_other_columns_is_made_anew(warehouse_home):
+    with warehouse.connect(warehouse_home) as connection:
+        connection.execute("drop view marts.segment_summary")
+        connection.execute("create view marts.segment_summary as select 1.5::double precision as expected_spend_30d")
+    setup.create_warehouse(warehouse_home)
+    with warehouse.connect(warehouse_home, "bi_reader") as connection:
+        assert connection.execute("select customer_share from marts.segment_summary").fetchall() == []
+
+
 def test_setup_again_changes_nothing(warehouse_home):
     def state():
         query = "select oid, relname, relowner, relacl::text from pg_class where relnamespace > 16000 order by oid"
@@ -147,7 +189,9 @@ def external(warehouse_home, monkeypatch, tmp_path):
     monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", address)
     monkeypatch.setenv("LIFESTAGE_BI_READER_PASSWORD", password)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # so that no server of the home's own is needed
-    yield Home(tmp_path)
+    home = Home(tmp_path)
+    home.adopt("complete_journey", "complete_journey")
+    yield home
     monkeypatch.delenv("LIFESTAGE_WAREHOUSE_URI")
     with warehouse.connect(warehouse_home, "postgres", "postgres", autocommit=True) as admin:
         admin.execute('drop database "a warehouse"')
@@ -171,6 +215,16 @@ def test_the_owner_sets_up_again_what_an_administrator_set_up(external, warehous
     address = warehouse.uri(warehouse_home, "lifestage_writer", "a warehouse")
     monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", address)
     setup.create_warehouse(external)  # may not touch what is the superuser's
+
+
+def test_setup_gives_the_reader_its_password_and_habits_anew(external, warehouse_home):
+    setup.create_warehouse(external)
+    with warehouse.connect(warehouse_home, "postgres", "postgres", autocommit=True) as admin:
+        admin.execute("alter role bi_reader password 'another'")
+        admin.execute("alter role bi_reader set statement_timeout = 0")
+    setup.create_warehouse(external)
+    with warehouse.connect(external, "bi_reader") as connection:
+        assert connection.execute("show statement_timeout").fetchone() == ("5min",)
 
 
 def test_unusable_addresses_say_so(monkeypatch, tmp_path):
@@ -226,6 +280,27 @@ def test_sql_prints_an_aligned_table(warehouse_home, capsys):
 def test_sql_prints_csv_that_keeps_nulls_apart(warehouse_home, capsys):
     run(sql, warehouse_home, "--csv", """select 1 as a, '' as b, null as c, 'x,"y"' as d""")
     assert capsys.readouterr().out == 'a,b,c,d\n1,"",,"x,""y"""\n'
+
+
+def test_sql_prints_every_result(warehouse_home, capsys):
+    run(sql, warehouse_home, "select 1 as a; select 2 as b where false;")
+    assert capsys.readouterr().out == "a\n-\n1\n(1 row)\n\nb\n-\n(0 rows)\n"
+
+
+@pytest.mark.parametrize("statement", ["", " ; ", "-- a remark"])
+def test_sql_refuses_what_says_nothing(warehouse_home, statement):
+    with pytest.raises(DataError, match="there is no statement to run"):
+        run(sql, warehouse_home, statement)
+
+
+@pytest.mark.parametrize("reader", [sql, warehouse_uri, summary])
+def test_readers_make_no_server(tmp_path, reader):
+    home = Home(tmp_path / "a home")
+    home.adopt("complete_journey", "complete_journey")
+    with pytest.raises(SetupError, match=r"no warehouse in .*/a home yet: run `python -m jobs setup`"):
+        run(reader, home, *(["select 1"] if reader is sql else []))
+    assert not home.postgres.exists()
+    assert not home.secrets.exists()
 
 
 def test_sql_errors_are_readable(warehouse_home):
