@@ -134,7 +134,7 @@ def _read(item: Delivery, keys: CustomerKeys, day: date, problems: list[str]) ->
         return Day(_no_rows(EVENTS), _no_rows(QUARANTINE), _report(item, digest, False, day, 0, 0, 0, Counter()))
     if lines.is_truncated:
         problems.append(
-            f"{item.path}: truncated, the compressed data ends early after {result.report['rows_read'][0]} rows; "
+            f"{item.path}: {lines.damage}; read were {result.report['rows_read'][0]} rows; "
             f"{result.report['rows_kept'][0]} were kept. Deliver it again"
         )
     return result

@@ -12,20 +12,26 @@ import pyarrow.csv as pa_csv
 from expectations.errors import DataError
 
 BOM = b"\xef\xbb\xbf"
+csv.field_size_limit(2**31 - 1)  # a long field is no fault: a line is as long as its file lets it be
 
 
 @dataclass(frozen=True)
 class Lines:
     """A delivered file, uncompressed. Line numbers are a text editor's: 1 is the header.
 
+    ``damage`` says in words why what follows the last line is missing; it is empty for a whole file.
     ``encoding`` must write a line break as the byte 10, as UTF-8, Latin-1 and the Windows code pages do.
     """
 
     raw: bytes
     start: np.ndarray
     end: np.ndarray
-    is_truncated: bool
+    damage: str = ""
     encoding: str = "utf-8"
+
+    @property
+    def is_truncated(self) -> bool:
+        return bool(self.damage)
 
     def span(self, line: int) -> tuple[int, int]:
         """First byte of the line and the byte after its last, line break left out."""
@@ -45,34 +51,56 @@ class Parsed:
     refused: dict[int, str]
 
 
-def uncompress(data: bytes, file: str) -> tuple[bytes, bool]:
-    """The file's content and whether it was cut short; gzip is known by its first bytes, not by the file's name."""
+def uncompress(data: bytes) -> tuple[bytes, str]:
+    """What can be read of the file and, in words, what stopped that; gzip is known by its first bytes, not by its name.
+
+    All members of a gzip file count; zeros after the last are padding.
+    """
     if data[:2] != b"\x1f\x8b":
-        return data, False
-    parts = []
-    while data:
-        stream = zlib.decompressobj(wbits=31)
+        return data, ""
+    content, damage = bytearray(), ""
+    while data and not damage:
+        more, data, damage = _member(data)
+        content += more
+        data = data.lstrip(b"\0")
+    return bytes(content), damage.format(read=len(content))
+
+
+def _member(data: bytes) -> tuple[bytes, bytes, str]:
+    """The first gzip member's content, the bytes behind it, and its damage ({read} for the bytes so far).
+
+    What one call reads is lost where it fails; the call is then made again in smaller steps, down to the bad byte.
+    """
+    stream, at, step, parts = zlib.decompressobj(wbits=31), 0, 1 << 20, []
+    while at < len(data) and not stream.eof:
+        ahead = stream.copy()
         try:
-            parts.append(stream.decompress(data) + stream.flush())
+            parts.append(ahead.decompress(data[at : at + step]))
         except zlib.error as error:
-            raise DataError(f"{file}: damaged gzip data after {sum(map(len, parts)):,} bytes ({error})") from error
-        if not stream.eof:
-            return b"".join(parts), True
-        data = stream.unused_data.lstrip(b"\0")
-    return b"".join(parts), False
+            if step == 1:
+                return b"".join(parts), b"", f"damaged after {{read:,}} bytes ({error})"
+            step >>= 5
+            continue
+        stream, at = ahead, at + step
+    behind = stream.unused_data + data[at:]
+    return b"".join(parts), behind, "" if stream.eof else "truncated, the compressed data ends early"
 
 
 def split_lines(data: bytes, file: str, encoding: str = "utf-8") -> Lines:
     """The lines of a delivered file's bytes; DataError, which names ``file``, if it holds none."""
-    raw, is_truncated = uncompress(data, file)
+    raw, damage = uncompress(data)
     if not raw.removeprefix(BOM).strip():
-        raise DataError(f"{file} is empty ({len(data)} bytes): a delivery without rows still has a header")
+        raise DataError(
+            f"{file}: {damage}; no line of it can be read. Deliver it again"
+            if damage
+            else f"{file} is empty ({len(data)} bytes): a delivery without rows still has a header"
+        )
     breaks = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord("\n"))
     start = np.concatenate([[len(BOM) if raw.startswith(BOM) else 0], breaks + 1])
     end = np.concatenate([breaks, [len(raw)]])
     if start[-1] == len(raw):
         start, end = start[:-1], end[:-1]
-    return Lines(raw, start, end, is_truncated, encoding)
+    return Lines(raw, start, end, damage, encoding)
 
 
 def parse_csv(lines: Lines, file: str, delimiter: str, needed: list[str], keep_all: bool) -> Parsed:
@@ -117,15 +145,26 @@ def parse_csv(lines: Lines, file: str, delimiter: str, needed: list[str], keep_a
 
 def _header(lines: Lines, file: str, delimiter: str, needed: list[str]) -> list[str]:
     first = lines.text(1).decode(lines.encoding, errors="replace").rstrip("\r")
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    try:
+        header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, strict=True))]
+    except csv.Error as error:
+        reason = (
+            "no line breaks that end in \\n: save it with those" if "\r" in first else f"its header is no CSV ({error})"
+        )
+        raise DataError(f"{file}, line 1: {reason}") from error
     if missing := [name for name in needed if name not in header]:
+        # A file without a header has a customer's row here: only names of the mapping may be told.
+        known = [name for name in needed if name in header]
+        others = len(header) - len(known)
         raise DataError(
             f"{file}, line 1: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            f"the {len(lines.start) - 1:,} rows below cannot be read. Found: {', '.join(header)}"
+            f"the {len(lines.start) - 1:,} rows below cannot be read. Found {len(known)} of {len(needed)}: "
+            f"{', '.join(known) or 'none'}, and {others} others the mapping does not name; has the file a header?"
         )
     if doubled := {name for name in needed if header.count(name) > 1}:
         raise DataError(f"{file}, line 1: column {', '.join(sorted(doubled))} stands there twice")
-    return header
+    # Names that nobody asks for may repeat.
+    return [name if name in needed else f"\0{n}" for n, name in enumerate(header)]
 
 
 def _filled_lines(lines: Lines) -> np.ndarray:
@@ -175,9 +214,12 @@ def _text(lines: Lines, line: int) -> str | None:
 
 
 def _body(lines: Lines, good: np.ndarray) -> bytes:
-    """The good lines alone, in UTF-8; the whole file below its header where all are good: no copy line by line."""
+    """The good lines alone, in UTF-8; the whole file below its header where all are good: no copy line by line.
+
+    It begins with a mark, which the parser takes off: one that begins the first line's value stays.
+    """
     if len(good) == len(lines.start) - 1:
-        body = lines.raw[lines.start[1] :]
+        body = memoryview(lines.raw)[lines.start[1] :]
     else:
         body = b"\n".join(lines.text(int(n)) for n in good) + b"\n"
-    return body if lines.encoding == "utf-8" else body.decode(lines.encoding).encode()
+    return BOM + (body if lines.encoding == "utf-8" else str(body, lines.encoding).encode())
