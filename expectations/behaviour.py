@@ -98,5 +98,11 @@ FEATURES = Table(
     ),
 )  # fmt: skip
 
-# What a model may look at: every number of the features table, in the contract's order.
-FEATURE_NAMES = tuple(c.name for c in FEATURES.columns if c.type in ("int32", "int64", "double"))
+NOT_MODEL_INPUTS = ("tenure_days",)
+"""Numbers that only count the shop's own history. Data begin on one day for everybody, so most customers' tenure is the
+age of the data: a calendar clock, which on the day of scoring stands beyond all that training has seen."""
+
+# What a model may look at: every other number of the features table, in the contract's order.
+FEATURE_NAMES = tuple(
+    c.name for c in FEATURES.columns if c.type in ("int32", "int64", "double") and c.name not in NOT_MODEL_INPUTS
+)

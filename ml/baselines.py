@@ -24,6 +24,7 @@ NEVER_DAYS = 3650.0
 
 TRUSTED_TYPES = [
     "ml.baselines.TwoPart",
+    "ml.baselines.signed_log1p",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 ]
@@ -85,8 +86,13 @@ BASELINES: dict[str, Callable[[int], TwoPart]] = {
 }
 
 
+def signed_log1p(values: np.ndarray) -> np.ndarray:
+    """log(1 + x), mirrored for what is negative, so that any number has one."""
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
 def _log1p() -> FunctionTransformer:
-    return FunctionTransformer(np.log1p)
+    return FunctionTransformer(signed_log1p)
 
 
 def _standardised() -> list[BaseEstimator]:

@@ -30,7 +30,6 @@ class Config:
     averaging         share of the running mean of weights that a step keeps; the mean is what is validated and shipped
     max_epochs        passes over the training examples, at most
     patience_epochs   epochs without a better validation loss before training stops
-    use_bf16          bfloat16 matrix products on CUDA; no effect on CPU
     seed              of initial weights, dropout and order of examples
     """
 
@@ -43,37 +42,45 @@ class Config:
     averaging: float = 0.99
     max_epochs: int = 200
     patience_epochs: int = 10
-    use_bf16: bool = False
     seed: int = 0
 
 
 class Preprocessing(nn.Module):
-    """Raw features → standardised logarithms and null indicators. All features are counts, amounts or days: ≥ 0."""
+    """Raw features → standardised signed logarithms and null indicators.
+
+    What did not vary in training says nothing: it stays 0 whatever a later row holds, or random first weights would
+    speak of it.
+    """
 
     def __init__(self, names: tuple[str, ...], clip_deviations: float) -> None:
         super().__init__()
         self.names, self.clip = names, clip_deviations
         nullable = [i for i, name in enumerate(names) if FEATURES.column(name).nullable]
         self.register_buffer("nullable", torch.tensor(nullable))
-        for buffer, value in (("fill", 0.0), ("limit", 1.0), ("mean", 0.0), ("scale", 1.0)):
+        for buffer, value in (("fill", 0.0), ("lowest", 0.0), ("highest", 1.0), ("mean", 0.0), ("scale", 1.0)):
             self.register_buffer(buffer, torch.full((len(names),), value))
+        self.register_buffer("null_scale", torch.ones(len(nullable)))
         self.width = len(names) + len(nullable)
 
     def fit(self, features: np.ndarray) -> None:
-        """Takes fill values, limits, means and deviations from ``features`` (training rows only)."""
+        """Takes fill values, range, means and deviations from ``features`` (training rows only)."""
         columns = np.ma.masked_invalid(features)
-        limit = columns.max(axis=0).filled(0.0)
+        highest = columns.max(axis=0).filled(0.0)
         fill = np.ma.median(columns, axis=0).filled(0.0)
         # Unknown is filled by the middle; never bought is as long ago as the training rows have seen.
-        fill[self.names.index(RECENCY)] = limit[self.names.index(RECENCY)]
-        logs = np.log1p(np.where(np.isnan(features), fill, features))
+        fill[self.names.index(RECENCY)] = highest[self.names.index(RECENCY)]
+        null = np.isnan(features)
+        filled = np.where(null, fill, features)
+        logs = np.sign(filled) * np.log1p(np.abs(filled))
         deviation = logs.std(axis=0)
         values = {
             "fill": fill,
-            "limit": limit,
+            # Nil is in every range: prospects have bought nothing, and are in no training row.
+            "lowest": np.minimum(columns.min(axis=0).filled(0.0), 0.0),
+            "highest": np.maximum(highest, 0.0),
             "mean": logs.mean(axis=0),
-            # A constant column says nothing; it stays 0 whatever a later row holds.
             "scale": np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 1e-9),
+            "null_scale": null.any(axis=0)[self.nullable] & ~null.all(axis=0)[self.nullable],
         }
         for name, value in values.items():
             getattr(self, name).copy_(torch.as_tensor(value))
@@ -81,10 +88,11 @@ class Preprocessing(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         null = torch.isnan(features)
         filled = torch.where(null, self.fill, features)
-        # Double the largest training value: room to grow, and no way to infinity.
-        bounded = torch.minimum(filled.clamp(min=0.0), 2 * self.limit)
-        standard = ((torch.log1p(bounded) - self.mean) * self.scale).clamp(-self.clip, self.clip)
-        return torch.cat([standard, null[:, self.nullable].to(standard.dtype)], dim=1)
+        # Beyond what training has seen the network would guess, and spend would grow with the guess.
+        bounded = torch.clamp(filled, self.lowest, self.highest)
+        logs = torch.sign(bounded) * torch.log1p(torch.abs(bounded))
+        standard = ((logs - self.mean) * self.scale).clamp(-self.clip, self.clip)
+        return torch.cat([standard, null[:, self.nullable] * self.null_scale], dim=1)
 
 
 class BehaviourNetwork(nn.Module):

@@ -1,7 +1,8 @@
-"""A registered version as a function from features to predictions. What scoring calls."""
+"""Models as functions from features to predictions: a registered version (what scoring calls), or a baseline."""
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from expectations.behaviour import NOT_MODEL_INPUTS
 from expectations.errors import DataError, SetupError
 from ml.dataset import feature_matrix
 from ml.home import HomePath
@@ -32,13 +34,16 @@ KEYS = frozenset({"customer_key"})
 
 @dataclass(frozen=True)
 class Predictor:
-    """One version, ready to predict. ``output_names`` name the columns of what ``model`` gives."""
+    """One model, ready to predict.
 
-    name: str
-    version: int
+    label         what the model is called in messages: NAME/VERSION, or a baseline's name and run
+    output_names  name the columns of what ``model`` gives for a matrix of features
+    """
+
+    label: str
     feature_names: tuple[str, ...]
     output_names: tuple[str, ...]
-    model: "nn.Module"
+    model: Callable[[np.ndarray], np.ndarray]
 
     def predict(self, rows: pa.Table | pd.DataFrame) -> dict[str, np.ndarray]:
         """float64 arrays in the order of ``rows``, by output name. Nulls are taken as nulls, prospects included.
@@ -56,7 +61,7 @@ class Predictor:
         """DataError that lists every difference between the model's features and the numeric columns of ``schema``."""
         numbers = {f.name for f in schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)}
         lacking = [name for name in self.feature_names if name not in schema.names]
-        unknown = sorted(numbers - set(self.feature_names))
+        unknown = sorted(numbers - {*self.feature_names, *NOT_MODEL_INPUTS})
         differences = [
             f"{what}: {', '.join(names)}"
             for what, names in (("missing in the rows", lacking), ("unknown to the model", unknown))
@@ -64,16 +69,12 @@ class Predictor:
         ]
         if differences:
             raise DataError(
-                f"{self.name}/{self.version} was trained on other features; {'; '.join(differences)}. Score with a "
+                f"{self.label} was trained on other features; {'; '.join(differences)}. Score with a "
                 "version trained on today's features, or build the features with the code the version was trained with"
             )
 
     def _predict(self, rows: pa.Table) -> np.ndarray:
-        import torch
-
-        matrix = feature_matrix(rows.to_pandas(), self.feature_names)
-        with torch.inference_mode():
-            return self.model(torch.from_numpy(matrix.copy())).numpy().round(DECIMALS)
+        return self.model(feature_matrix(rows.to_pandas(), self.feature_names)).round(DECIMALS)
 
 
 def load_predictor(name: str, version: int, home: HomePath = None) -> Predictor:
@@ -89,11 +90,11 @@ def load_predictor(name: str, version: int, home: HomePath = None) -> Predictor:
         model = mlflow.pytorch.load_model(uri)
     except OSError as error:
         raise SetupError(f"the files of {name}/{version} cannot be read: {error}") from error
-    return Predictor(name, version, tuple(metadata["feature_names"]), tuple(metadata["output_names"]), model)
+    return _predictor(f"{name}/{version}", metadata, _on_matrix(model))
 
 
-def load_baseline(run_id: str, home: HomePath = None) -> "object":
-    """A baseline's estimator by its run: ``predict`` takes a feature matrix.
+def load_baseline(run_id: str, home: HomePath = None) -> Predictor:
+    """The baseline that a run logged.
 
     Read by skops with our own list of types, where MLflow would trust the list that came with the file.
     """
@@ -102,14 +103,31 @@ def load_baseline(run_id: str, home: HomePath = None) -> "object":
     from ml.baselines import TRUSTED_TYPES
 
     mlflow = mlflow_for(home)
-    (output,) = mlflow.MlflowClient().get_run(run_id).outputs.model_outputs
-    folder = mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")
-    return skops.io.load(Path(folder) / "model.skops", trusted=TRUSTED_TYPES)
+    run = mlflow.MlflowClient().get_run(run_id)
+    (output,) = run.outputs.model_outputs
+    uri = f"models:/{output.model_id}"
+    model = skops.io.load(Path(mlflow.artifacts.download_artifacts(uri)) / "model.skops", trusted=TRUSTED_TYPES)
+    return _predictor(f"{run.info.run_name} of run {run_id}", mlflow.models.get_model_info(uri).metadata, model.predict)
 
 
 def refuse_pickle() -> None:
     """From here on, this process loads no model that holds pickled objects."""
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+
+
+def _predictor(label: str, metadata: dict, model: Callable[[np.ndarray], np.ndarray]) -> Predictor:
+    return Predictor(label, tuple(metadata["feature_names"]), tuple(metadata["output_names"]), model)
+
+
+def _on_matrix(network: "nn.Module") -> Callable[[np.ndarray], np.ndarray]:
+    """The network as a function of NumPy arrays, as scikit-learn's estimators are."""
+    import torch
+
+    def predict(matrix: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(matrix.copy())).numpy()
+
+    return predict
 
 
 def _parts(rows: pa.Table) -> list[pa.Table]:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -96,13 +96,10 @@ def _epoch(
     """One pass in a new order; the mean loss of its examples while they were learned."""
     network.train()
     size, device = len(train[0]), train[0].device
-    bf16 = config.use_bf16 and device.type == "cuda"
     total = 0.0
     for rows in torch.randperm(size).split(config.batch_size):
         features, is_buyer, spend = (values[rows.to(device)] for values in train)
-        with torch.autocast("cuda", dtype=torch.bfloat16) if bf16 else nullcontext():
-            outputs = network.outputs(features)
-        loss = ziln_loss(*(output.float() for output in outputs), is_buyer, spend)
+        loss = ziln_loss(*network.outputs(features), is_buyer, spend)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
