@@ -18,6 +18,7 @@ from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES
 from expectations.contract import Table
 from expectations.errors import DataError
 from ml.home import HomePath, partition_days, partition_folder
+from ml.ready import require_examples, require_matured, require_snapshots
 
 HORIZON_DAYS = 30
 """How far ahead the models look, in days."""
@@ -99,8 +100,8 @@ def training_cutoffs(cutoff: date, first_day: date, settings: Settings = Setting
 
 def load_frame(cutoff: date, home: HomePath = None) -> pd.DataFrame:
     """Features of every customer as of ``cutoff``, one row each, ordered by customer_key; columns of the contract."""
-    folder = partition_folder(FEATURES, cutoff, home)
-    if not folder.is_dir():
+    if cutoff not in partition_days(FEATURES, home):
+        folder = partition_folder(FEATURES, cutoff, home)
         raise DataError(f"{folder} is missing: run `python -m jobs build_features --ds {cutoff}` first")
     table = _read(FEATURES, [cutoff], FEATURES.column_names, home)
     return table.sort_by("customer_key").to_pandas()
@@ -113,7 +114,7 @@ def labels(cutoff: date, home: HomePath = None) -> pd.DataFrame:
     cutoff never change later. Nothing arrives before it happens, so deliveries up to the cutoff hold none of them.
     """
     days = label_days(cutoff)
-    _require_matured(cutoff, days, home)
+    require_matured(cutoff, days, home)
     rows = _read(CUSTOMER_DAY, days, ["customer_key", "event_date", "purchase_count", "purchase_amount"], home)
     inside = pc.and_(pc.greater(rows["event_date"], pa.scalar(cutoff)), pc.less_equal(rows["event_date"], days[-1]))
     sums = (
@@ -157,11 +158,14 @@ def examples(cutoffs: list[date], home: HomePath = None, settings: Settings = Se
 
 
 def load_splits(cutoff: date, home: HomePath = None, settings: Settings = Settings()) -> Splits:
-    """Test examples as of ``cutoff``, validation and training examples before it."""
+    """Test examples as of ``cutoff``, validation and training examples before it; DataError that says what lacks."""
     known = partition_days(CUSTOMER_DAY, home)
     if not known:
         raise DataError("lake/customer_day is empty: run `python -m jobs ingest` and `python -m jobs aggregate` first")
     cutoffs = training_cutoffs(cutoff, known[0], settings)
+    # Before the snapshots: of a cutoff that is too late there is no use in building any.
+    require_matured(cutoff, label_days(cutoff), home)
+    require_snapshots(cutoffs, home)
     test, valid, *train = cutoffs
     splits = Splits(
         cutoffs=tuple(cutoffs),
@@ -170,29 +174,8 @@ def load_splits(cutoff: date, home: HomePath = None, settings: Settings = Settin
         test=examples([test], home, settings),
     )
     for name in ("train", "valid", "test"):
-        _require_examples(name, getattr(splits, name))
+        require_examples(name, getattr(splits, name), HORIZON_DAYS)
     return splits
-
-
-def _require_matured(cutoff: date, days: list[date], home: HomePath) -> None:
-    known = set(partition_days(CUSTOMER_DAY, home))
-    missing = [day for day in days if day not in known]
-    if missing:
-        raise DataError(
-            f"labels of cutoff {cutoff} have not matured: they need lake/customer_day for every day up to {days[-1]}; "
-            f"{len(missing)} are missing, the first {missing[0]}. Choose an earlier cutoff, or run "
-            f"`python -m jobs ingest` and `python -m jobs aggregate` with `--from {missing[0]} --to {days[-1]}`"
-        )
-
-
-def _require_examples(part: str, examples: Examples) -> None:
-    """DataError where there is nothing to learn from or to judge by."""
-    buyers = int(examples.is_buyer.sum())
-    if not 0 < buyers < len(examples):
-        raise DataError(
-            f"{part} examples: {buyers:,} of {len(examples):,} customers buy within {HORIZON_DAYS} days; a model needs "
-            "both customers who do and customers who do not. Choose another cutoff, or wait for more data"
-        )
 
 
 def _read(table: Table, days: list[date], columns: list[str], home: HomePath) -> pa.Table:

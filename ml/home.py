@@ -23,10 +23,15 @@ def partition_folder(table: Table, day: date, home: HomePath = None) -> Path:
 
 
 def partition_days(table: Table, home: HomePath = None) -> list[date]:
-    """The days whose partitions exist, in order."""
+    """The days whose partitions hold a file, in order."""
     prefix = f"{table.partition}="
-    folders = (home_folder(home) / "lake" / table.name).glob(f"{prefix}*")
-    return sorted(date.fromisoformat(folder.name.removeprefix(prefix)) for folder in folders)
+    files = (home_folder(home) / "lake" / table.name).glob(f"{prefix}*/*.parquet")
+    return sorted({date.fromisoformat(file.parent.name.removeprefix(prefix)) for file in files})
+
+
+def written_at(table: Table, day: date, home: HomePath = None) -> int:
+    """When the partition of ``day``, which must exist, was put in place, in nanoseconds since 1970."""
+    return partition_folder(table, day, home).stat().st_mtime_ns
 
 
 def shop_name(home: HomePath = None) -> str:

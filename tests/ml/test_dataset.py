@@ -1,5 +1,6 @@
 """Label windows, splits by time and what is refused, on rows written by hand."""
 
+import os
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -15,6 +16,15 @@ from expectations.errors import DataError
 from ml.dataset import HORIZON_DAYS, Settings, labels, load_frame, load_splits, training_cutoffs
 
 D = date(2021, 3, 1)
+
+
+SHOP_FIRST, LAST_CUTOFF = date(2020, 1, 1), date(2020, 7, 28)  # of the simulated shop, whose last day is 2020-08-27
+
+
+def write_shop(write, home, shop):
+    """customer_day of every day of the simulated shop."""
+    for n in range(shop.bought.shape[1]):
+        write(home, CUSTOMER_DAY, SHOP_FIRST + timedelta(days=n), shop.customer_day(SHOP_FIRST + timedelta(days=n)))
 
 
 def day(n: int) -> date:
@@ -83,6 +93,53 @@ def test_a_features_file_of_an_older_contract_names_file_and_columns(tmp_path, w
         load_frame(date(2020, 6, 1), tmp_path)
 
 
+def test_a_partition_without_a_file_is_missing(tmp_path, write_partition):
+    (tmp_path / "lake" / FEATURES.folder(D)).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"is missing: run `python -m jobs build_features --ds 2021-03-01`"):
+        load_frame(D, tmp_path)
+    write_days(write_partition, tmp_path, [("a", 1, 1, 1, 5.0)], last=30)
+    for file in (tmp_path / "lake" / CUSTOMER_DAY.folder(day(7))).iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match="1 are missing, the first 2021-03-08"):
+        labels(D, tmp_path)
+
+
+def test_a_cutoff_too_late_is_said_before_snapshots_are_missed(tmp_path, write_partition, shop):
+    write_shop(write_partition, tmp_path, shop)
+    with pytest.raises(DataError, match=r"not matured.*on or before 2020-07-28"):
+        load_splits(LAST_CUTOFF + timedelta(days=1), tmp_path)
+
+
+def test_all_missing_and_stale_snapshots_are_named_with_the_command_that_builds_them(tmp_path, write_partition, shop):
+    write_shop(write_partition, tmp_path, shop)
+    with pytest.raises(DataError, match=r"missing: 2020-03-30, .*, 2020-07-28\. Run .*--for-training 2020-07-28` f"):
+        load_splits(LAST_CUTOFF, tmp_path)
+    test, valid, *train = training_cutoffs(LAST_CUTOFF, SHOP_FIRST)
+    for cutoff in (test, *train):
+        write_partition(tmp_path, FEATURES, cutoff, shop.features(cutoff))
+    with pytest.raises(DataError, match=rf"missing: {valid}\. Run"):
+        load_splits(LAST_CUTOFF, tmp_path)
+    write_partition(tmp_path, FEATURES, valid, shop.features(valid))
+    assert len(load_splits(LAST_CUTOFF, tmp_path).test)
+    # A day before the two latest cutoffs is written again: they are stale, earlier ones are not.
+    again = tmp_path / "lake" / CUSTOMER_DAY.folder(valid - timedelta(days=1))
+    newest = (tmp_path / "lake" / FEATURES.folder(valid)).stat().st_mtime
+    os.utime(again, (newest + 10, newest + 10))
+    with pytest.raises(
+        DataError, match=rf"customer_day: {valid}, {test}\. .*{test} --skip-unchanged` first"
+    ):
+        load_splits(LAST_CUTOFF, tmp_path)
+
+
+def test_a_shop_without_amounts_is_no_lesson_in_spend(tmp_path, write_partition, shop):
+    free = replace(shop, spent=np.zeros_like(shop.spent))
+    write_shop(write_partition, tmp_path, free)
+    for cutoff in training_cutoffs(LAST_CUTOFF, SHOP_FIRST):
+        write_partition(tmp_path, FEATURES, cutoff, free.features(cutoff))
+    with pytest.raises(DataError, match=r"train examples: none of the [\d,]+ customers who buy .* pays anything"):
+        load_splits(LAST_CUTOFF, tmp_path)
+
+
 def test_cutoffs_of_the_sample_shop():
     found = training_cutoffs(date(2017, 11, 28), date(2017, 1, 1))
     assert [str(d) for d in found] == [
@@ -140,13 +197,8 @@ def test_windows_in_which_nobody_buys_are_no_lesson(tmp_path, write_partition, s
     quiet = replace(shop, bought=shop.bought.copy(), spent=shop.spent.copy())
     quiet.bought[:, 80:] = False
     quiet.spent[:, 80:] = 0
-    first, days = date(2020, 1, 1), shop.bought.shape[1]
-    for n in range(days):
-        write_partition(
-            tmp_path, CUSTOMER_DAY, first + timedelta(days=n), quiet.customer_day(first + timedelta(days=n))
-        )
-    cutoff = first + timedelta(days=days - 31)
-    for other in training_cutoffs(cutoff, first):
+    write_shop(write_partition, tmp_path, quiet)
+    for other in training_cutoffs(LAST_CUTOFF, SHOP_FIRST):
         write_partition(tmp_path, FEATURES, other, quiet.features(other))
     with pytest.raises(DataError, match=r"train examples: 0 of [\d,]+ customers buy"):
-        load_splits(cutoff, tmp_path)
+        load_splits(LAST_CUTOFF, tmp_path)
