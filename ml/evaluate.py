@@ -14,6 +14,9 @@ from ml.dataset import Examples
 BINS = 10
 """Bins of equal size, by predicted value, for calibration and for spend."""
 
+# Metric → the sign that makes more of it better: those that a model is compared with its baselines by.
+COMPARED = {"auc": 1, "brier": -1, "normalised_gini": 1}
+
 RESAMPLES = 200
 """Bootstrap samples of customers behind an interval."""
 
@@ -81,8 +84,42 @@ def bootstrap_interval(
     metric: Callable[[np.ndarray, np.ndarray], float], actual: np.ndarray, predicted: np.ndarray, seed: int
 ) -> tuple[float, float]:
     """95 % percentile interval of ``metric`` over RESAMPLES resamples of customers."""
-    generator = np.random.default_rng(seed)
-    draws = generator.integers(len(actual), size=(RESAMPLES, len(actual)))
-    values = [metric(actual[rows], predicted[rows]) for rows in draws]
+    return _interval([metric(actual[rows], predicted[rows]) for rows in _draws(len(actual), seed)])
+
+
+def paired_gain(
+    examples: Examples, predicted: np.ndarray, baseline: np.ndarray, seed: int
+) -> dict[str, tuple[float, float, float]]:
+    """By how much ``predicted`` is better than ``baseline``: metric of COMPARED → (gain, low, high).
+
+    More than 0 is better, for every metric. The 95 % interval is of the difference on the same resampled customers:
+    what makes a sample easy makes it so for both, so it is far narrower than the intervals of the two apart.
+    """
+
+    def gains(rows: np.ndarray) -> list[float]:
+        ours, theirs = _compared(examples, predicted, rows), _compared(examples, baseline, rows)
+        return [sign * (a - b) for sign, a, b in zip(COMPARED.values(), ours, theirs, strict=True)]
+
+    resampled = np.array([gains(rows) for rows in _draws(len(examples), seed)])
+    whole = gains(np.arange(len(examples)))
+    return {name: (whole[n], *_interval(resampled[:, n])) for n, name in enumerate(COMPARED)}
+
+
+def _compared(examples: Examples, predicted: np.ndarray, rows: np.ndarray) -> tuple[float, float, float]:
+    """The metrics of COMPARED, in its order, on ``rows``."""
+    is_buyer, probability, expected = examples.is_buyer[rows], predicted[rows, 0], predicted[rows].prod(axis=1)
+    return (
+        auc(is_buyer, probability),
+        float(brier_score_loss(is_buyer, probability)),
+        normalised_gini(examples.spend[rows], expected),
+    )
+
+
+def _draws(customers: int, seed: int) -> np.ndarray:
+    """(RESAMPLES, customers): row numbers drawn with replacement."""
+    return np.random.default_rng(seed).integers(customers, size=(RESAMPLES, customers))
+
+
+def _interval(values: list[float] | np.ndarray) -> tuple[float, float]:
     low, high = np.nanpercentile(values, [2.5, 97.5]) if np.isfinite(values).any() else (np.nan, np.nan)
     return float(low), float(high)

@@ -71,10 +71,33 @@ def table(home: HomePath = None, cutoff: date | None = None) -> str:
         )
         for row in rows
     ]
-    notes = (
-        "from, to: 95 % interval of AUC · ECE: calibration error · Gini, MAE, total bias: of expected spend, 30 days"
-    )
-    return "\n".join([f"test cutoff {day}", *lines, notes])
+    notes = "from, to, […]: 95 % interval of AUC · ECE: calibration error · Gini, MAE, bias: of expected spend, 30 days"
+    return "\n".join([f"test cutoff {day}", *lines, notes, *verdicts(models)])
+
+
+def verdicts(models: dict[str, dict[str, float]]) -> list[str]:
+    """One line a baseline: whether the network's test AUC is shown to be another than the baseline's."""
+    ours, lines = models.get("network", {}), []
+    for baseline in models:
+        name = f"test_auc_gain_over_{baseline}"
+        gain, low, high = (ours.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
+        if math.isfinite(gain):
+            lines.append(
+                f"network − {baseline}: AUC {_signed(gain)} [{_signed(low)}, {_signed(high)}]: {_verdict(low, high)}"
+            )
+    return lines
+
+
+def _verdict(low: float, high: float) -> str:
+    if low > 0:
+        return "the network is better"
+    if high < 0:
+        return "the network is worse"
+    return "no difference shown, the network does not beat it"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
 
 
 def _number(value: float) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NETWORK = "network"
 JUDGED = ("valid", "test")
 # What decides how a model comes out, besides data and settings: other code, other models.
 RECIPE = ("dataset", "network", "loss", "train_network", "baselines", "evaluate", "train")
@@ -53,14 +54,17 @@ class Outcome:
 
 
 class RunWriter:
-    """Writes one run after the other, the same way for every model; the recency rule, logged first, is drawn in all."""
+    """Writes one run after the other, the same way for every model; the recency rule, logged first, is drawn in all.
+
+    The network comes last and is compared with all that came before.
+    """
 
     def __init__(self, plan: Plan, splits: "Splits", home: str | None) -> None:
         from expectations.version import code_version
 
         test, valid, *train = map(str, splits.cutoffs)
         self.plan, self.splits, self.home = plan, splits, home
-        self.rule: dict[str, np.ndarray] = {}
+        self.earlier: dict[str, np.ndarray] = {}
         self.tags = {
             "lifestage.cutoff": test,
             "lifestage.training_digest": plan.digest,
@@ -85,11 +89,14 @@ class RunWriter:
         from ml.tracking import Run, log_run
 
         predicted, name = outcome.predicted["test"], outcome.name
-        self.rule = self.rule or {name: predicted}
         metrics = self.metrics(outcome.predicted)
+        if name == NETWORK:
+            metrics |= self.gains(predicted)
+        self.earlier[name] = predicted
+        rule = dict([next(iter(self.earlier.items()))])
         with TemporaryDirectory(prefix="lifestage-plots-") as folder:
             title = f"{shop_name(self.home)}: {name}, test cutoff {self.plan.cutoff}"
-            write_plots(Path(folder), title, self.splits.test, {name: predicted} | self.rule)
+            write_plots(Path(folder), title, self.splits.test, {name: predicted} | rule)
             tags, params = self.tags | {"lifestage.model": name}, self.params | outcome.params
             run = Run(name, tags, params, metrics, Path(folder), outcome.model, outcome.history)
             ids = log_run(run, self.home)
@@ -108,6 +115,18 @@ class RunWriter:
         test = self.splits.test
         low, high = bootstrap_interval(auc, test.is_buyer, predicted["test"][:, 0], self.plan.config.seed)
         return found | {"test_auc_low": low, "test_auc_high": high}
+
+    def gains(self, predicted: "np.ndarray") -> dict[str, float]:
+        """By how much ``predicted`` is better than each earlier model on the test customers, with its interval."""
+        from ml.evaluate import paired_gain
+
+        found = {}
+        for baseline, theirs in self.earlier.items():
+            gains = paired_gain(self.splits.test, predicted, theirs, self.plan.config.seed)
+            for metric, values in gains.items():
+                name = f"test_{metric}_gain_over_{baseline}"
+                found |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+        return found
 
 
 def summary_of(metrics: dict[str, float]) -> str:

@@ -13,14 +13,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.commands import command_parser
-from ml.runs import JUDGED, Outcome, Plan, RunWriter
+from ml.runs import JUDGED, NETWORK, Outcome, Plan, RunWriter
 
 if TYPE_CHECKING:
     from ml.dataset import Splits
 
 log = logging.getLogger(__name__)
-
-NETWORK = "network"
 
 
 def arg_parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from ml.dataset import Examples
-from ml.evaluate import auc, bootstrap_interval, calibration_error, equal_bins, measure, normalised_gini
+from ml.evaluate import auc, bootstrap_interval, calibration_error, equal_bins, measure, normalised_gini, paired_gain
 
 
 def examples(is_buyer, spend) -> Examples:
@@ -87,3 +87,29 @@ def test_bootstrap_interval_holds_the_estimate_and_repeats():
     # Standard error of an AUC of 0.76 with 300 and 200 customers: 0.022 (Hanley, McNeil 1982); four of them.
     assert 0.06 < high - low < 0.12
     assert bootstrap_interval(auc, is_buyer, score, seed=3) == (low, high)
+
+
+def test_paired_gain_finds_what_two_intervals_apart_would_hide():
+    rng = np.random.default_rng(2)
+    is_buyer = (rng.random(800) < 0.5).astype(float)
+    rows = examples(is_buyer, is_buyer * rng.lognormal(3, 1, 800))
+    score = is_buyer + rng.normal(0, 1, 800)
+    noisier = score + rng.normal(0, 0.5, 800)
+
+    def predicted(score):
+        return np.column_stack([1 / (1 + np.exp(-score)), np.full(800, 20.0)])
+
+    better, worse = predicted(score), predicted(noisier)
+    gains = paired_gain(rows, better, worse, seed=3)
+    a, b = measure(rows, better), measure(rows, worse)
+    assert gains["auc"][0] == pytest.approx(a["auc"] - b["auc"])
+    assert gains["normalised_gini"][0] == pytest.approx(a["normalised_gini"] - b["normalised_gini"])
+    assert gains["brier"][0] == pytest.approx(b["brier"] - a["brier"])  # less is better
+    gain, low, high = gains["auc"]
+    assert 0 < low < gain < high
+    ours = bootstrap_interval(auc, is_buyer, better[:, 0], seed=3)
+    theirs = bootstrap_interval(auc, is_buyer, worse[:, 0], seed=3)
+    assert ours[0] < theirs[1], "the intervals of the two overlap"
+    # The other way round it is the same with the other sign; a model against itself gains nothing.
+    assert paired_gain(rows, worse, better, seed=3)["auc"] == pytest.approx((-gain, -high, -low))
+    assert set(paired_gain(rows, better, better, seed=3).values()) == {(0.0, 0.0, 0.0)}
