@@ -4,11 +4,18 @@ A version's alias says what it is for: ``champion`` scores customers; ``challeng
 """
 
 from expectations.errors import DataError, SetupError, UnavailableError
-from ml.home import HomePath, tracking_uri
+from ml.home import HomePath, shop_name, tracking_uri
 from ml.tracking import database_errors, is_server, mlflow_for
 
 MODEL_NAME = "lifestage_behaviour"
 CHAMPION, CHALLENGER = "champion", "challenger"
+# Metric of a run → its name in a version's description.
+DESCRIBED = {
+    "test_auc": "AUC",
+    "test_brier": "Brier",
+    "test_normalised_gini": "normalised Gini of spend",
+    "test_total_bias": "bias of total spend",
+}
 
 
 def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
@@ -16,21 +23,31 @@ def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
     from mlflow.exceptions import MlflowException
 
     client = mlflow_for(home).MlflowClient()
-    try:
-        client.create_registered_model(MODEL_NAME, description="Purchase and spend over the next 30 days, by customer")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
+        about = "Purchase and spend over the next 30 days, by customer"
+        try:
+            client.create_registered_model(MODEL_NAME, description=about)
+        except MlflowException as error:  # another training may have been first
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
     version = version_of_run(run_id, home)
     if version is None:
         # A tracking server takes models:/ID only together with the ID.
         model_id = model_uri.removeprefix("models:/") if model_uri.startswith("models:/") else None
-        made = client.create_model_version(MODEL_NAME, model_uri, run_id, model_id=model_id)
+        about = describe(run_id, home)
+        made = client.create_model_version(MODEL_NAME, model_uri, run_id, description=about, model_id=model_id)
         version = int(made.version)
         if champion(home) is not None:
             client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
     crown_first(version, home)
     return version
+
+
+def describe(run_id: str, home: HomePath = None) -> str:
+    """Shop, test cutoff and main test metrics of a run, for who chooses between versions."""
+    data = mlflow_for(home).MlflowClient().get_run(run_id).data
+    shown = [f"{title} {data.metrics[name]:.4f}" for name, title in DESCRIBED.items() if name in data.metrics]
+    return f"{shop_name(home)}, test cutoff {data.tags.get('lifestage.cutoff', 'unknown')}: {', '.join(shown)}"
 
 
 def crown_first(version: int, home: HomePath = None) -> None:

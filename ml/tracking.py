@@ -55,8 +55,7 @@ def mlflow_for(home: HomePath = None) -> ModuleType:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     import mlflow
 
-    for name in ("alembic", "psycopg"):  # psycopg tells of a lost race that MLflow itself retries
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
     own = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -136,9 +135,10 @@ def log_run(run: Run, home: HomePath = None) -> tuple[str, str]:
     with mlflow.start_run(experiment_id=initialise(home), run_name=run.name, tags=run.tags) as started:
         mlflow.log_params(run.params)
         mlflow.log_input(_dataset(run, home), context="training")
-        _log_metrics(mlflow, started.info.run_id, run)
         mlflow.log_artifacts(str(run.plots), "plots")
-        uri = _log_model(run.model)
+        # Before the metrics: logged after them, a model writes them a second time, and the database refuses each.
+        model_id, uri = _log_model(run.model)
+        _log_metrics(mlflow, started.info.run_id, model_id, run)
     return started.info.run_id, uri
 
 
@@ -154,12 +154,12 @@ def _dataset(run: Run, home: HomePath) -> "MetaDataset":
     return MetaDataset(source, name=f"features as of {run.params['cutoff_test']} and before", digest=digest)
 
 
-def _log_metrics(mlflow: ModuleType, run_id: str, run: Run) -> None:
-    """All of them in one request; epochs are the steps of a history."""
+def _log_metrics(mlflow: ModuleType, run_id: str, model_id: str, run: Run) -> None:
+    """All of them, of the run and its model, in one request; epochs are the steps of a history."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    last = [Metric(name, value, now, 0) for name, value in run.metrics.items()]
+    last = [Metric(name, value, now, 0, model_id=model_id) for name, value in run.metrics.items()]
     by_epoch = [
         Metric(name, value, now, epoch)
         for name, values in run.history.items()
@@ -168,8 +168,8 @@ def _log_metrics(mlflow: ModuleType, run_id: str, run: Run) -> None:
     mlflow.MlflowClient().log_batch(run_id, metrics=[*last, *by_epoch])
 
 
-def _log_model(model: "nn.Module | BaseEstimator") -> str:
-    """Saves the model with signature and example, without pickle; its URI."""
+def _log_model(model: "nn.Module | BaseEstimator") -> tuple[str, str]:
+    """Saves the model with signature and example, without pickle: its id and URI."""
     # An example of more than one row: with one, the exported program would take single rows only.
     common = {
         "name": "model",
@@ -197,7 +197,7 @@ def _log_model(model: "nn.Module | BaseEstimator") -> str:
                 pip_requirements=_needs("scikit-learn", "skops"),
                 **common,
             )
-    return logged.model_uri
+    return logged.model_id, logged.model_uri
 
 
 def _signature() -> "ModelSignature":

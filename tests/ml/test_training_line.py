@@ -172,10 +172,8 @@ def refuse(*_, **__): raise AssertionError("a pickle was read")
 home, *runs = sys.argv[1:]
 predictor = load_predictor("lifestage_behaviour", 1, home)
 rows = np.ones((3, len(predictor.feature_names)))
-for run in runs:
-    assert load_baseline(run, home).predict(rows).shape == (3, 2), run
-import torch
-assert predictor.model(torch.tensor(rows)).shape == (3, 2)
+for model in (predictor, *(load_baseline(run, home) for run in runs)):
+    assert model.model(rows).shape == (3, 2), model.label
 print("loaded", 1 + len(runs))
 """
 
@@ -202,11 +200,24 @@ def test_no_artifact_is_a_pickle(trained):
 def test_reloaded_baseline_says_what_was_measured(trained, cutoff, splits):
     from ml.evaluate import auc
 
+    # Frame, keys and numbers are taken and given as a registered version's.
+    frame = load_frame(cutoff, trained)
+    tested = frame["customer_key"].isin(splits.test.customer_keys).to_numpy()
+    network = load_predictor(MODEL_NAME, 1, trained).predict(frame)
     for name in BASELINES:
         found = latest_runs(trained, cutoff)[name]
         model = load_baseline(found.info.run_id, trained)
-        probability = model.predict(splits.test.features)[:, 0]
-        assert auc(splits.test.is_buyer, probability) == pytest.approx(found.data.metrics["test_auc"], abs=1e-12)
+        said = model.predict(frame)
+        assert {key: (v.shape, v.dtype) for key, v in said.items()} == {
+            key: (v.shape, v.dtype) for key, v in network.items()
+        }
+        probability = said["purchase_probability_30d"][tested]
+        assert auc(splits.test.is_buyer, probability) == pytest.approx(found.data.metrics["test_auc"], abs=1e-4)
+        np.testing.assert_array_equal(
+            model.predict(pa.Table.from_pandas(frame))["purchase_probability_30d"][tested], probability
+        )
+        with pytest.raises(DataError, match=rf"{name} of run {found.info.run_id} was trained on other features"):
+            model.predict(frame.drop(columns=["order_count_7d"]))
 
 
 def test_predictor_says_the_same_whatever_the_order_size_and_frame(trained, cutoff):
@@ -302,6 +313,44 @@ def test_metrics_show_the_champions_training_network_first(trained, cutoff, caps
         metrics.model_metrics(trained, date(2019, 1, 1))
 
 
+def test_network_is_compared_with_each_baseline_on_the_same_customers(trained, cutoff):
+    runs = latest_runs(trained, cutoff)
+    ours = runs["network"].data.metrics
+    for baseline in BASELINES:
+        theirs = runs[baseline].data.metrics
+        for metric, sign in (("auc", 1), ("brier", -1), ("normalised_gini", 1)):
+            name = f"test_{metric}_gain_over_{baseline}"
+            difference = sign * (ours[f"test_{metric}"] - theirs[f"test_{metric}"])
+            assert ours[name] == pytest.approx(difference, abs=1e-12)
+            assert ours[f"{name}_low"] < ours[name] < ours[f"{name}_high"]
+        assert not any("gain_over" in metric for metric in theirs)
+    lines = metrics.table(trained).splitlines()[-3:]
+    assert [line.split(":")[0] for line in lines] == [
+        f"network − {name}" for name in ("gradient_boosting", "logistic_regression", "recency_rule")
+    ]
+    assert lines[-1].endswith("]: the network is better")
+
+
+def test_verdict_says_plainly_where_the_network_does_not_win():
+    def line(gain, low, high):
+        name = "test_auc_gain_over_trees"
+        return metrics.verdicts({"network": {name: gain, f"{name}_low": low, f"{name}_high": high}, "trees": {}})
+
+    assert line(-0.0017, -0.0054, 0.0025) == [
+        "network − trees: AUC −0.0017 [−0.0054, +0.0025]: no difference shown, the network does not beat it"
+    ]
+    assert line(-0.01, -0.02, -0.001)[0].endswith("[−0.0200, −0.0010]: the network is worse")
+    assert line(0.01, 0.001, 0.02)[0].endswith("[+0.0010, +0.0200]: the network is better")
+    assert metrics.verdicts({"network": {"test_auc": 0.9}, "trees": {}}) == []
+
+
+def test_a_version_describes_itself(trained, cutoff):
+    found = latest_runs(trained, cutoff)["network"].data.metrics
+    about = mlflow_for(trained).MlflowClient().get_model_version(MODEL_NAME, "1").description
+    assert about.startswith(f"pets (simulated), test cutoff {cutoff}: AUC {found['test_auc']:.4f}, Brier ")
+    assert f"{found['test_total_bias']:.4f}" in about
+
+
 def test_without_champion_or_server_the_message_says_what_to_do(tmp_path, shop_home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/empty.db")
     with pytest.raises(SetupError, match="no champion yet: run `python -m ml train"):
@@ -329,3 +378,28 @@ def test_registry_on_postgresql(warehouse_home, trained, cutoff):
         pass
     assert register(started.info.run_id, model.as_uri(), warehouse_home.path) == 1
     assert required_champion(warehouse_home.path) == 1
+
+
+def test_no_row_is_written_twice(warehouse_home, tmp_path):
+    """The database refuses a metric or a model that it holds, and says so in its log."""
+    from sklearn.linear_model import LinearRegression
+
+    from expectations.behaviour import FEATURE_NAMES
+    from ml.registry import register
+    from ml.tracking import Run, log_run
+
+    server_log = warehouse_home.path / "postgres" / "server.log"
+    before = len(server_log.read_bytes())
+    model = LinearRegression().fit(np.eye(len(FEATURE_NAMES)), np.zeros((len(FEATURE_NAMES), 2)))
+    params = {"data_digest": "0" * 64, "cutoff_test": "2020-07-28"}
+    numbers = {"test_auc": 0.5, "test_total_bias": float("nan")}
+    for _ in range(2):
+        run = Run("line", {}, params, numbers, tmp_path, model, {"valid_loss": [2.0, 1.0]})
+        run_id, uri = log_run(run, warehouse_home.path)
+        register(run_id, uri, warehouse_home.path)
+    assert b"duplicate key" not in server_log.read_bytes()[before:]
+    client = mlflow_for(warehouse_home.path).MlflowClient()
+    assert {"test_auc", "valid_loss"} <= client.get_run(run_id).data.metrics.keys()
+    assert [point.value for point in client.get_metric_history(run_id, "valid_loss")] == [2.0, 1.0]
+    kept = client.get_logged_model(uri.removeprefix("models:/")).metrics
+    assert {metric.key for metric in kept} >= {"test_auc"}
