@@ -125,9 +125,7 @@ def test_all_missing_and_stale_snapshots_are_named_with_the_command_that_builds_
     again = tmp_path / "lake" / CUSTOMER_DAY.folder(valid - timedelta(days=1))
     newest = (tmp_path / "lake" / FEATURES.folder(valid)).stat().st_mtime
     os.utime(again, (newest + 10, newest + 10))
-    with pytest.raises(
-        DataError, match=rf"customer_day: {valid}, {test}\. .*{test} --skip-unchanged` first"
-    ):
+    with pytest.raises(DataError, match=rf"customer_day: {valid}, {test}\. .*{test} --skip-unchanged` first"):
         load_splits(LAST_CUTOFF, tmp_path)
 
 
