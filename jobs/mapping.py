@@ -1,17 +1,18 @@
 """Source mappings: one YAML file says how a source's files become events. A mistake is refused with its line."""
 
+import codecs
 import hashlib
-from dataclasses import MISSING, dataclass, field, fields
+import re
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-
 from expectations.errors import SetupError
 from expectations.events import EVENT_TYPES
+from jobs.feed_checks import check_files, check_text, check_times
+from jobs.yaml_lines import Lined, fields_of, is_text, load_lined
 
 FOLDER = Path(__file__).parent / "sources"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -100,112 +101,106 @@ def available() -> list[str]:
 
 def load_mapping(source: str) -> Mapping:
     """The mapping ``jobs/sources/<source>.yaml``; SetupError with file and line of what is wrong."""
-    path = FOLDER / f"{source}.yaml"
-    if not path.exists():
+    if source not in available():
         raise SetupError(f"no mapping for source {source!r} in {FOLDER}; there are: {', '.join(available())}")
-    return parse_mapping(path.read_text(), path.name)
+    path = FOLDER / f"{source}.yaml"
+    try:
+        return parse_mapping(path.read_text("utf-8"), path.name)
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{path.name} is not UTF-8: {error}") from error
 
 
 def parse_mapping(text: str, name: str) -> Mapping:
-    """A mapping from YAML text; ``name`` stands in the messages."""
-    try:
-        raw = yaml.load(text, _LineLoader)
-    except yaml.YAMLError as error:
-        raise SetupError(f"{name} is not YAML: {error}") from error
-    where = SimpleNamespace(file=name)
-    raw = _keys(raw, Mapping, where, "the mapping", without=("digest",))
-    raw["feeds"] = tuple(_feed(feed, where) for feed in raw["feeds"])
-    if "expected" in raw:
-        raw["expected"] = _expected(raw["expected"], where)
+    """A mapping from YAML text; ``name``, the file's, stands in the messages."""
+    raw = load_lined(text, name)
+    fields_of(raw, raw, Mapping, "the mapping", without=("digest",))
+    if raw["source"] != Path(name).stem or not re.fullmatch("[a-z0-9_]+", raw["source"]):
+        raw.fail(f"source {raw['source']!r} must be the file's name, of a-z, 0-9 and _ alone", "source")
+    if not isinstance(raw["feeds"], list) or not raw["feeds"]:
+        raw.fail(f"feeds must be a list, not empty, found {raw['feeds']!r}", "feeds")
+    feeds = tuple(_feed(feed, raw) for feed in raw["feeds"])
+    for what, several in (("name", [f.name for f in feeds]), ("files", [f.files.format(ds=date.max) for f in feeds])):
+        if len(set(several)) < len(several):
+            raw.fail(f"two feeds have the same {what}: {', '.join(several)}", "feeds")
+    expected = _expected(raw["expected"], raw) if "expected" in raw else Expected()
     try:
         ZoneInfo(raw["timezone"])
-    except (ZoneInfoNotFoundError, ValueError, TypeError) as error:
-        raise SetupError(f"{name}: no time zone {raw['timezone']!r}") from error
-    return Mapping(**raw, digest=hashlib.sha256(text.encode()).hexdigest())
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raw.fail(f"no time zone {raw['timezone']!r}", "timezone")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Mapping(**{**raw, "feeds": feeds, "expected": expected, "digest": digest})
 
 
-class _LineLoader(yaml.SafeLoader):
-    """Keeps where every mapping and each of its keys stands, under ``__line__`` and ``__lines__``."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
-        made = super().construct_mapping(node, deep=True)
-        return {**made, "__line__": node.start_mark.line + 1, "__lines__": lines}
-
-
-def _plain(raw: dict) -> dict:
-    """``raw`` without where it stands."""
-    return {key: value for key, value in raw.items() if key not in ("__line__", "__lines__")}
-
-
-_LineLoader.add_constructor("tag:yaml.org,2002:map", lambda loader, node: loader.construct_mapping(node, deep=True))
-
-
-def _fail(where: SimpleNamespace, line: int, message: str) -> None:
-    raise SetupError(f"{where.file}, line {line}: {message}")
-
-
-def _keys(raw: Any, kind: type, where: SimpleNamespace, what: str, without: tuple[str, ...] = ()) -> dict:
-    """``raw`` without its line, if its keys are exactly fields of ``kind``."""
-    if not isinstance(raw, dict):
-        raise SetupError(f"{where.file}: {what} must be key: value pairs, found {raw!r}")
-    line, lines, raw = raw["__line__"], raw.get("__lines__", {}), _plain(raw)
-    known = {f.name: f for f in fields(kind) if f.name not in without}
-    for key in raw:
-        if key not in known:
-            _fail(where, lines.get(key, line), f"{what} has no key {key!r}; known: {', '.join(known)}")
-    for key, spec in known.items():
-        if key not in raw and spec.default is MISSING and spec.default_factory is MISSING:
-            _fail(where, line, f"{what} lacks {key!r}")
-    return raw
-
-
-def _expected(raw: Any, where: SimpleNamespace) -> Expected:
-    line = raw.get("__line__", 0) if isinstance(raw, dict) else 0
-    raw = _keys(raw, Expected, where, "expected")
+def _expected(raw: Any, owner: Lined) -> Expected:
+    raw = fields_of(owner, raw, Expected, "expected")
     if unknown := set(raw.get("weekdays", ())) - set(WEEKDAYS):
-        _fail(where, line, f"no weekday {sorted(unknown)}; known: {', '.join(WEEKDAYS)}")
-    dates = [*raw.get("closed", ()), *(raw[k] for k in ("first", "last") if k in raw)]
-    for value in dates:
-        if not isinstance(value, date):
-            _fail(where, line, f"{value!r} is not a date (YYYY-MM-DD)")
-    return Expected(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+        raw.fail(f"no weekday {sorted(unknown)}; known: {', '.join(WEEKDAYS)}", "weekdays")
+    made = Expected(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    if made.first > made.last:
+        raw.fail(f"first ({made.first}) lies after last ({made.last})", "first")
+    return made
 
 
-def _feed(raw: Any, where: SimpleNamespace) -> Feed:
-    line = raw.get("__line__", 0) if isinstance(raw, dict) else 0
-    raw = _keys(raw, Feed, where, "a feed")
-    columns = _plain(raw["columns"])
-    for target in columns:
+def _feed(raw: Any, owner: Lined) -> Feed:
+    raw = fields_of(owner, raw, Feed, "a feed", at="feeds")
+    columns = _columns(raw)
+    event_type = _event_type(raw)
+    check_files(raw)
+    check_text(raw)
+    check_times(raw)
+    formats = tuple(raw["time_formats"])
+    return Feed(**{**raw, "columns": columns, "event_type": event_type, "time_formats": formats,
+                   "encoding": codecs.lookup(raw.get("encoding", "utf-8")).name.removesuffix("-sig")})  # fmt: skip
+
+
+def _columns(feed: Lined) -> dict[str, tuple[str, ...]]:
+    raw = feed["columns"]
+    if not isinstance(raw, Lined):
+        feed.fail(f"columns must be target: column pairs, found {raw!r}", "columns")
+    for target, named in raw.items():
         if target not in FILLABLE:
-            line = raw["columns"]["__lines__"][target]
-            _fail(where, line, f"columns: no such target {target!r}; known: {', '.join(FILLABLE)}")
+            raw.fail(f"columns: no such target {target!r}; known: {', '.join(FILLABLE)}", target)
+        if isinstance(named, list) and target != "discount_amount":
+            raw.fail(f"columns: {target} takes one column; only discount_amount adds up several", target)
+        if not named or not all(is_text(c) for c in (named if isinstance(named, list) else [named])):
+            raw.fail(f"columns: {target} must name a column of the file, found {named!r}", target)
     for target in ("customer_id", "event_time"):
-        if target not in columns:
-            _fail(where, line, f"columns: {target} is required")
-    raw["columns"] = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in columns.items()}
-    raw["time_formats"] = tuple(raw["time_formats"])
-    raw["event_type"] = _event_type(raw["event_type"], where, line)
-    return Feed(**raw)
+        if target not in raw:
+            raw.fail(f"columns: {target} is required")
+    if "unit_price" in raw and ("amount" in raw or "quantity" not in raw):
+        raw.fail(
+            "columns: unit_price is multiplied by quantity into amount: it needs quantity, no amount", "unit_price"
+        )
+    return {target: tuple(named) if isinstance(named, list) else (named,) for target, named in raw.items()}
 
 
-def _event_type(raw: Any, where: SimpleNamespace, line: int) -> EventTypeRule:
-    if isinstance(raw, str):
-        raw = {"default": raw, "__line__": line}
-    line = raw.get("__line__", line) if isinstance(raw, dict) else line
-    raw = _keys(raw, EventTypeRule, where, "event_type")
-    raw["values"] = {str(key): value for key, value in _plain(raw.get("values", {})).items()}
-    raw["when"] = tuple(_when(item, where) for item in raw.get("when", ()))
-    named = [raw.get("default", ""), *raw["values"].values(), *(w.becomes for w in raw["when"])]
-    for event_type in named:
-        if event_type and event_type not in EVENT_TYPES:
-            _fail(where, line, f"no event type {event_type!r}; known: {', '.join(EVENT_TYPES)}")
-    if not raw.get("default") and not raw["values"]:
-        _fail(where, line, "event_type needs a default, or a column with values")
-    return EventTypeRule(**raw)
+def _event_type(feed: Lined) -> EventTypeRule:
+    if isinstance(feed["event_type"], str):
+        if feed["event_type"] not in EVENT_TYPES:
+            feed.fail(f"no event type {feed['event_type']!r}; known: {', '.join(EVENT_TYPES)}", "event_type")
+        return EventTypeRule(default=feed["event_type"])
+    raw = fields_of(feed, feed["event_type"], EventTypeRule, "event_type")
+    values, when = raw.get("values", {}), raw.get("when", [])
+    if not isinstance(values, dict) or not isinstance(when, list):
+        raw.fail("event_type: values must be value: event type pairs, when a list", "when" if values else "values")
+    if ("column" in raw) != bool(values) or not (values or "default" in raw):
+        raw.fail("event_type needs a default, or a column with values", "column")
+    for key, value in values.items():
+        if not is_text(key):
+            values.fail(f"values: {key!r} must be a text: write it in quotes", key)
+        if value not in EVENT_TYPES:
+            values.fail(f"no event type {value!r}; known: {', '.join(EVENT_TYPES)}", key)
+    if raw.get("default", EVENT_TYPES[0]) not in EVENT_TYPES:
+        raw.fail(f"no event type {raw['default']!r}; known: {', '.join(EVENT_TYPES)}", "default")
+    return EventTypeRule(**{**raw, "values": dict(values), "when": tuple(_when(item, raw) for item in when)})
 
 
-def _when(raw: Any, where: SimpleNamespace) -> When:
-    if isinstance(raw, dict) and "is" in raw:
-        raw = {"becomes" if k == "is" else k: v for k, v in raw.items()}
-    return When(**_keys(raw, When, where, "a when"))
+def _when(raw: Any, owner: Lined) -> When:
+    if isinstance(raw, Lined) and "is" in raw:
+        raw["becomes"] = raw.pop("is")
+    raw = fields_of(owner, raw, When, "a when", at="when")
+    if ("becomes" in raw) == ("drop" in raw):
+        raw.fail("a when needs one of is and drop")
+    if "becomes" in raw and raw["becomes"] not in EVENT_TYPES:
+        raw.fail(f"no event type {raw['becomes']!r}; known: {', '.join(EVENT_TYPES)}", "is")
+    return When(**raw)

@@ -1,0 +1,96 @@
+"""YAML that remembers where it stands, and its checks against a dataclass: what is wrong is told with file and line."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from datetime import date
+from typing import Any, NoReturn
+
+import yaml
+
+from expectations.errors import SetupError
+
+
+class Lined(dict):
+    """A YAML mapping: its line, and the line of each of its keys."""
+
+    file: str
+    line: int
+    lines: dict[str, int]
+
+    def fail(self, message: str, key: Any = None) -> NoReturn:
+        raise SetupError(f"{self.file}, line {self.lines.get(str(key), self.line)}: {message}")
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # 2024-02-30
+            raise SetupError(f"{self.name}, line {node.start_mark.line + 1}: {node.value!r}: {error}") from error
+
+    def construct_lined(self, node: yaml.MappingNode) -> Lined:
+        made = Lined()
+        made.file, made.line, made.lines = self.name, node.start_mark.line + 1, {}
+        for key, _ in node.value:
+            if str(key.value) in made.lines:
+                raise SetupError(f"{self.name}, line {key.start_mark.line + 1}: {key.value!r} stands there twice")
+            made.lines[str(key.value)] = key.start_mark.line + 1
+        made.update(self.construct_mapping(node, deep=True))
+        return made
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _Loader.construct_lined)
+
+
+def load_lined(text: str, file: str) -> Lined:
+    """The YAML mapping that ``text`` is; ``file`` stands in the messages."""
+    try:
+        loader = _Loader(text)
+        loader.name = file
+        raw = loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise SetupError(f"{file} is not YAML: {error}") from error
+    if not isinstance(raw, Lined):
+        raise SetupError(f"{file}, line 1: the file must be key: value pairs")
+    return raw
+
+
+def _list_of(check: Callable[[Any], bool], least: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and len(value) >= least and all(map(check, value))
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_date(value: Any) -> bool:
+    return type(value) is date
+
+
+_KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    str: ("a text (in quotes where YAML takes it for something else)", is_text),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    date: ("a date (YYYY-MM-DD)", _is_date),
+    tuple[str, ...]: ("a list of texts, not empty", _list_of(is_text, 1)),
+    tuple[date, ...]: ("a list of dates (YYYY-MM-DD)", _list_of(_is_date, 0)),
+}
+
+
+def fields_of(owner: Lined, raw: Any, kind: type, what: str, at: str = "", without: tuple[str, ...] = ()) -> Lined:
+    """``raw`` if its keys are fields of the dataclass ``kind`` and their plain values of the fields' types.
+
+    ``owner`` is what it stands in, under the key ``at``. Fields of other types are the caller's to check.
+    """
+    if not isinstance(raw, Lined):
+        owner.fail(f"{what} must be key: value pairs, found {raw!r}", at or what)
+    known = {f.name: f for f in fields(kind) if f.name not in without}
+    for key, value in raw.items():
+        if key not in known:
+            raw.fail(f"{what} has no key {key!r}; known: {', '.join(known)}", key)
+        wanted, check = _KINDS.get(known[key].type, ("", lambda value: True))
+        if not check(value):
+            raw.fail(f"{key} must be {wanted}, found {value!r}", key)
+    for key, spec in known.items():
+        if key not in raw and spec.default is MISSING and spec.default_factory is MISSING:
+            raw.fail(f"{what} lacks {key!r}")
+    return raw
