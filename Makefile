@@ -4,16 +4,17 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 SOURCE ?= complete_journey
-ENGINE ?= sail
+ENGINE ?= $(or $(LIFESTAGE_ENGINE),sail)
 LANDING ?=
 
 # One shop, one home; what another engine computes stays apart, so that the two can be compared.
-home_suffix := $(if $(filter-out complete_journey,$(SOURCE)),-$(SOURCE))$(if $(filter-out sail,$(ENGINE)),-$(ENGINE))
+home_suffix := $(if $(filter-out complete_journey,$(SOURCE)),-$(SOURCE))$(if $(filter-out sail,$(ENGINE)),-$(subst :,-,$(subst /,-,$(ENGINE))))
 export LIFESTAGE_HOME ?= $(CURDIR)/.lifestage$(home_suffix)
+export LIFESTAGE_ENGINE := $(ENGINE)
 jobs := .venv/bin/python -m jobs
 pip := -m pip install -qq --disable-pip-version-check
 
-.PHONY: help env run up down test test-faults bench lint lock docs secrets clean
+.PHONY: help env run up down test test-faults bench lint lock docs secrets
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -46,10 +47,10 @@ lock:  ## renew both locks from requirements*.in and requirements.txt
 run: env  ## the whole line for a shop, ending in a summary; SOURCE=… LANDING=… ENGINE=sail|spark
 	@$(jobs) run_shop --source "$(SOURCE)" --engine "$(ENGINE)" $(if $(LANDING),--landing "$(LANDING)")
 
-up: env  ## Airflow and the MLflow UI over the same home
+up: env  ## Airflow and the MLflow UI over the home of the same SOURCE=… ENGINE=…
 	@$(jobs) up
 
-down:  ## stop what `make up` started
+down:  ## stop what `make up` with the same SOURCE=… ENGINE=… started
 	@$(jobs) down
 
 test: env .venv/.test .venv-airflow/.test  ## fast tests of both environments
@@ -60,7 +61,7 @@ test-faults: env .venv/.test .venv-airflow/.test  ## kills, scheduler-driven run
 	@.venv/bin/python -m pytest -m slow tests/expectations tests/ml tests/jobs tests/faults
 	@.venv-airflow/bin/python -m pytest -m slow tests/dags; status=$$?; [ $$status -eq 5 ] || exit $$status
 
-bench: env  ## measure; ONLY=name,… for some; writes bench.json in the home
+bench: env  ## measure the sample shop on ENGINE=…; ONLY=name,… for some; writes bench.json in the home
 	@.venv/bin/python -m tests.benchmarks $(if $(ONLY),--only "$(ONLY)")
 
 lint: .venv/.test  ## ruff: rules and format

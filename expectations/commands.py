@@ -1,13 +1,22 @@
 """What every command line here shares: parsers, the table of commands, log lines, exit codes. Imports nothing heavy."""
 
 import argparse
+import errno
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from expectations.errors import LifestageError
+from expectations.errors import LifestageError, SetupError, UnavailableError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+"""What a wrong folder gives. Any other OSError may be a defect and keeps its traceback."""
 
 
 class _Clock(logging.Formatter):
@@ -57,7 +66,10 @@ def help_text(package: str, commands: dict[str, str]) -> str:
 
 
 def run(package: str, commands: dict[str, str], argv: list[str]) -> int:
-    """Runs the command of ``package`` that ``argv`` names: its exit code. Its module is imported only then."""
+    """Runs the command of ``package`` that ``argv`` names: its exit code. Its module is imported only then.
+
+    SIGTERM ends it as Ctrl-C does, so that what it has started is ended with it.
+    """
     if not argv or argv[0] in ("-h", "--help"):
         print(help_text(package, commands))
         return 0 if argv else 2
@@ -66,12 +78,38 @@ def run(package: str, commands: dict[str, str], argv: list[str]) -> int:
         print(f"no command {name!r}\n\n{help_text(package, commands)}", file=sys.stderr)
         return 2
     configure_logging()
-    module = importlib.import_module(f"{package}.{name}")
     try:
-        return module.main(module.arg_parser().parse_args(rest)) or 0
+        with _sigterm_interrupts():
+            module = importlib.import_module(f"{package}.{name}")
+            return module.main(module.arg_parser().parse_args(rest)) or 0
     except LifestageError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        print(f"{name}: {error}", file=sys.stderr)
+        return code
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return 130
+
+
+def _exit_code(error: OSError) -> int | None:
+    """For what a disk or its rights refuse; None where a person needs the traceback."""
+    if error.errno in _FULL:
+        return UnavailableError.exit_code
+    return SetupError.exit_code if error.errno in _NOT_WRITABLE else None
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # Python lets only that one set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,12 +1,61 @@
-"""Ending processes together with everything they started, and only those."""
+"""Ending processes together with everything they started, and only those; one run over a home at a time."""
 
+import ctypes
+import fcntl
+import os
 import signal
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 
+from expectations.errors import UnavailableError
+from jobs.home import Home
+
 GRACE_S = 10.0
+CLOCK_SLACK_S = 5.0
+"""Start times are reckoned from boot by the wall clock, so a correction of the clock moves them a little."""
+# Loaded before any fork: the child of a process that may have threads must not import.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> Callable[[], None] | None:
+    """A ``preexec_fn`` by which the child gets SIGTERM when the thread that starts it is gone; None off Linux."""
+    if _LIBC is None:
+        return None
+    parent = os.getpid()
+
+    def arrange() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before it could be told
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return arrange
+
+
+@contextmanager
+def only_run(home: Home) -> Iterator[None]:
+    """Holds the home for one whole run; UnavailableError, with the other's process id, if another run has it.
+
+    The lock is the kernel's, so that it goes with the process however that ends.
+    """
+    home.run.mkdir(parents=True, exist_ok=True)
+    with (home.run / "run_shop.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            pid = file.read().strip() or "unknown"
+            raise UnavailableError(
+                f"another run is working on this home, pid {pid}: wait for it or end it ({home.path})"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def end_tree(pid: int, grace_s: float = GRACE_S) -> bool:
@@ -15,10 +64,35 @@ def end_tree(pid: int, grace_s: float = GRACE_S) -> bool:
     False if there was no such process. Groups are not enough: an Airflow task runs its job in a session of its own.
     """
     try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
+        return _end([psutil.Process(pid)], grace_s)
     except psutil.NoSuchProcess:
         return False
+
+
+def end_session(leader: int, started: float, grace_s: float = GRACE_S) -> bool:
+    """``end_tree`` for all of the session of a process that was ``started`` then (seconds since the epoch).
+
+    Finds what the leader has left behind if it died itself. False if nothing was left. The system gives a leader's id
+    to no other process while its session has members, so a process of that id and another age means that it is gone.
+    """
+    with suppress(psutil.NoSuchProcess):
+        if abs(psutil.Process(leader).create_time() - started) >= CLOCK_SLACK_S:
+            return False
+    return _end([process for process in psutil.process_iter() if _belongs(process, leader, started)], grace_s)
+
+
+def _belongs(process: psutil.Process, session: int, started: float) -> bool:
+    with suppress(psutil.Error, ProcessLookupError, PermissionError):
+        since = process.create_time() - started
+        return os.getsid(process.pid) == session and since > -CLOCK_SLACK_S and _alive(process)
+    return False
+
+
+def _end(family: list[psutil.Process], grace_s: float) -> bool:
+    """Ends all of them, with their descendants, as one; False if there is none."""
+    if not family:
+        return False
+    family = _grown(family)
     for process in family:
         _send(process, signal.SIGTERM)
     deadline = time.monotonic() + grace_s

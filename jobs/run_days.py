@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
-from expectations.errors import DataError, LifestageError, SetupError
+from expectations.errors import DataError, LifestageError, SetupError, UnavailableError
 from expectations.version import REPOSITORY
 from jobs.airflow_env import AIRFLOW_BIN, environment, migrate
 from jobs.home import Home
-from jobs.processes import end_tree
+from jobs.processes import end_tree, end_with_parent
 
 log = logging.getLogger(__name__)
+
+KINDS = {kind.exit_code: kind for kind in (DataError, SetupError, UnavailableError)}
+"""What a job's exit code means; any other is a defect or a lack of resources."""
 
 
 @dataclass
@@ -25,6 +28,7 @@ class _Failure:
     task: str = ""
     cause: str = ""
     log: str = ""
+    exit_code: int | None = None
 
 
 def run_days(home: Home, days: list[date], engine: str | None = None) -> None:
@@ -58,7 +62,7 @@ def _driver(home: Home, days: list[date], engine: str | None, log_file: os.PathL
     with open(log_file, "w") as output, os.fdopen(reading) as lines:
         process = subprocess.Popen(
             command, env=variables, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            pass_fds=[writing], start_new_session=True,
+            pass_fds=[writing], start_new_session=True, preexec_fn=end_with_parent(),
         )  # fmt: skip
         os.close(writing)
         try:
@@ -76,7 +80,7 @@ def _heard(event: dict, day: str, failure: _Failure) -> _Failure:
             log.info("%s  %-18s %5.1f s", day, event["task"], event["seconds"])
         case "failed":
             log.warning("%s  %-18s failed%s", day, event["task"], "" if event["final"] else "; it will be tried again")
-            return _Failure(event["task"], event["cause"], event["log"])
+            return _Failure(event["task"], event["cause"], event["log"], event["exit_code"])
         case "refused":
             return _Failure("", event["cause"], "")
     return failure
@@ -89,5 +93,5 @@ def _error(day: str, failure: _Failure, code: int, driver_log: str) -> Lifestage
         )
     if not failure.task:
         return SetupError(failure.cause)
-    kind = DataError if "(exit 65)" in failure.cause else LifestageError
+    kind = KINDS.get(failure.exit_code, LifestageError)
     return kind(f"lifestage_daily of {day} stopped at {failure.task}: {failure.cause}\nlog: {failure.log}")

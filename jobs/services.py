@@ -16,13 +16,11 @@ import psutil
 from expectations.errors import UnavailableError
 from expectations.version import REPOSITORY
 from jobs.home import Home
-from jobs.processes import end_tree
+from jobs.processes import CLOCK_SLACK_S, end_session
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
-CLOCK_SLACK_S = 5.0
-"""Start times are reckoned from boot by the wall clock, so a correction of the clock moves them a little."""
 LAST_LINES = 15
 """How much of a log goes into the message about a service that did not start."""
 
@@ -72,7 +70,13 @@ def running(home: Home) -> dict[str, Record]:
 
 
 def start(home: Home, service: Service) -> Record:
-    """Starts a service and records it. Its output goes to ``logs/services/<name>.log``, the previous one to ``.1``."""
+    """Starts a service and records it. Its output goes to ``logs/services/<name>.log``, the previous one to ``.1``.
+
+    What an earlier one of the name has left behind is ended first, since its record is replaced.
+    """
+    for before in recorded(home):
+        if before.name == service.name:
+            stop(home, before)
     log_file = home.logs / "services" / f"{service.name}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     if log_file.exists():
@@ -92,8 +96,8 @@ def start(home: Home, service: Service) -> Record:
 
 
 def stop(home: Home, record: Record) -> bool:
-    """Ends the service with everything it started; False if it was gone already."""
-    was_running = record.is_running() and end_tree(record.pid)
+    """Ends the service with everything it started, even if it died itself; False if nothing was left."""
+    was_running = end_session(record.pid, record.started)
     (_folder(home) / f"{record.name}.json").unlink(missing_ok=True)
     return was_running
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from expectations.errors import LifestageError
 from expectations.version import REPOSITORY
 from jobs.home import Home
+from jobs.processes import end_tree, end_with_parent
 
 
 class StageFailed(LifestageError):
@@ -64,14 +65,19 @@ class Stages:
                 text=True,
                 stdout=None if results else subprocess.PIPE,
                 stderr=subprocess.PIPE if results else subprocess.STDOUT,
+                preexec_fn=end_with_parent(),
             ) as process,
         ):
             log.write(" ".join(command) + "\n")
             lines = []
-            for line in process.stderr if results else process.stdout:
-                log.write(line)
-                lines.append(line.rstrip())
-                self.say(stage, line.rstrip())
+            try:
+                for line in process.stderr if results else process.stdout:
+                    log.write(line)
+                    lines.append(line.rstrip())
+                    self.say(stage, line.rstrip())
+            except BaseException:  # whoever gives up here leaves no stage running
+                end_tree(process.pid)
+                raise
         if process.returncode:
             cause = "\n".join(line for line in lines[-15:] if line)
             raise StageFailed(

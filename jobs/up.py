@@ -5,16 +5,16 @@ already is left as it is; `python -m jobs down` stops what this started.
 """
 
 import argparse
+import http.client
 import json
 import logging
 import os
 import sys
-import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import datetime
 
-from expectations.errors import LifestageError
+from expectations.errors import UnavailableError
 from jobs.airflow_env import ADMIN, AIRFLOW_BIN, admin_password, environment, migrate
 from jobs.arguments import add_engine, job_parser
 from jobs.home import Home
@@ -51,12 +51,10 @@ def main(args: argparse.Namespace) -> None:
     migrate(home)
     before = running(home)
     wanted = services(home, before, args)
-    new = [start(home, service) for service in wanted if service.name not in before]
-    ready_after = 0.0
-    if new:
-        print(f"starting {', '.join(record.name for record in new)} …", flush=True)
-        ready_after = _wait(home, new)
-    print(summary(home, set(before), ready_after))
+    wanted = [service for service in wanted if service.name not in before]
+    if wanted:
+        print(f"starting {', '.join(service.name for service in wanted)} …", flush=True)
+    print(summary(home, set(before), launch(home, wanted)))
 
 
 def services(home: Home, before: dict[str, Record], args: argparse.Namespace) -> list[Service]:
@@ -90,11 +88,14 @@ def _mlflow(home: Home, port: int) -> Service:
     return Service(MLFLOW, command, variables, port)
 
 
-def _wait(home: Home, new: list[Record]) -> float:
-    """Until all answer; whatever this call started is stopped again if they do not."""
+def launch(home: Home, wanted: list[Service]) -> float:
+    """Starts the services; the seconds until all answer. Whatever goes wrong, what this call started is stopped."""
+    new: list[Record] = []
     try:
-        return wait_until(lambda: missing(home), new, HEALTHY_LIMIT_S)
-    except (LifestageError, KeyboardInterrupt):
+        for service in wanted:
+            new.append(start(home, service))
+        return wait_until(lambda: missing(home), new, HEALTHY_LIMIT_S) if new else 0.0
+    except BaseException:
         stop_all(home, new)
         raise
 
@@ -102,6 +103,8 @@ def _wait(home: Home, new: list[Record]) -> float:
 def missing(home: Home) -> str:
     """What does not work yet, in words; empty when everything does."""
     found = running(home)
+    if gone := AIRFLOW_PARTS.keys() - found.keys():
+        return f"{', '.join(sorted(gone))}: not running"
     if MLFLOW in found and _get(f"{mlflow_address(found)}/health") is None:
         return "MLflow"
     health = _get(f"{airflow_address(found)}/api/v2/monitor/health")
@@ -135,7 +138,7 @@ def _get(address: str, body: dict | None = None, headers: dict[str, str] | None 
         # Loopback only: a proxy of the surroundings would not find it.
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
             return answer.read().decode()
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):
         return None
 
 
@@ -161,6 +164,8 @@ def runs_address(home: Home, found: dict[str, Record]) -> str:
 def summary(home: Home, before: set[str], ready_after: float) -> str:
     """Addresses and log-ins, and which parts were up before."""
     found = running(home)
+    if API not in found:
+        raise UnavailableError(f"{API} ended; log: {home.logs / 'services' / API}.log")
     mlflow = runs_address(home, found) if MLFLOW in found else os.environ.get("MLFLOW_TRACKING_URI", "")
     state = f"ready after {ready_after:.0f} s" if ready_after else "already up"
     kept = f" ({', '.join(sorted(before))}: already up)" if before and ready_after else ""

@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from expectations.errors import UnavailableError
-from jobs import down, services
+from expectations.errors import DataError, LifestageError, SetupError, UnavailableError
+from expectations.version import REPOSITORY
+from jobs import down, run_days, services, up
 from jobs.airflow_env import admin_password, environment
 from jobs.home import Home
-from jobs.processes import end_tree
+from jobs.processes import end_tree, only_run
 
 PARENT = """
 import signal, subprocess, sys, time
@@ -24,6 +25,11 @@ import signal, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
 print(child.pid, flush=True)
 time.sleep(300)
+"""
+# Ends at once, and leaves a child in its session.
+ORPHAN = """
+import subprocess, sys
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]).pid)
 """
 
 
@@ -86,6 +92,34 @@ def test_a_process_that_took_over_the_id_is_left_alone(home):
         stranger.wait()
 
 
+def test_what_a_dead_parent_left_behind_is_stopped(home, capsys):
+    """As a scheduler that is killed leaves its workers: the session is what remains to find them by."""
+    record = services.start(home, service("scheduler", ORPHAN))
+    child = int(said(record))
+    _reap(record.pid)
+    assert not record.is_running()
+    assert is_alive(child)
+    down.main(down.arg_parser().parse_args(["--home", str(home.path)]))
+    assert "stopped scheduler" in capsys.readouterr().out
+    assert not is_alive(child)
+
+
+def test_a_new_start_ends_what_the_one_before_left_behind(home):
+    before = services.start(home, service("scheduler", ORPHAN))
+    child = int(said(before))
+    _reap(before.pid)
+    services.stop(home, services.start(home, service("scheduler", "pass")))
+    assert not is_alive(child)
+
+
+def _reap(pid: int) -> None:
+    deadline = time.monotonic() + 15
+    while psutil.pid_exists(pid) and time.monotonic() < deadline:
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            os.waitpid(pid, 0)
+        time.sleep(0.05)
+
+
 def test_down_stops_what_was_started_and_says_so(home, capsys):
     running = services.start(home, service("scheduler"))
     ended = services.start(home, service("mlflow", "pass"))
@@ -117,6 +151,23 @@ def test_who_ends_while_starting_is_reported_with_its_words(home):
         UnavailableError, match=r"api ended while it was starting:\nport 8080 is taken\nlog: .*api\.log"
     ):
         services.wait_until(lambda: "the API server", [record], limit_s=20)
+
+
+def test_up_without_mlflow_says_that_the_api_server_ended_and_leaves_nothing(home):
+    parts = [service(name) for name in up.AIRFLOW_PARTS if name != up.API]
+    dying = service(up.API, "print('no such table'); raise SystemExit(1)", port=services.free_port(18200))
+    with pytest.raises(UnavailableError, match=r"airflow-api-server ended while it was starting:\nno such table"):
+        up.launch(home, [*parts, dying])
+    assert list(services.recorded(home)) == []
+    with pytest.raises(UnavailableError, match="airflow-api-server ended"):
+        up.summary(home, set(), 1.0)
+
+
+def test_a_part_that_cannot_be_started_takes_the_others_with_it(home, monkeypatch):
+    missing = services.Service("airflow-scheduler", ["/nowhere/python"], dict(os.environ))
+    with pytest.raises(FileNotFoundError):
+        up.launch(home, [service(up.API), missing])
+    assert list(services.recorded(home)) == []
 
 
 def test_waiting_has_an_end(home):
@@ -178,10 +229,8 @@ from jobs.home import Home
 import os, sys
 home = Home(Path({str(home.path)!r}))
 endless = [sys.executable, "-c", "import time; time.sleep(300)"]
-record = services.start(home, services.Service("child", endless, dict(os.environ)))
-up.missing = lambda home: "everything"
-print(record.pid, flush=True)
-up._wait(home, [record])
+up.missing = lambda home: print(next(services.recorded(home)).pid, flush=True) or "everything"
+up.launch(home, [services.Service("child", endless, dict(os.environ))])
 """
     waiting = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -191,3 +240,89 @@ up._wait(home, [record])
     waiting.send_signal(signal.SIGINT)
     waiting.wait(timeout=20)
     assert not is_alive(pid)
+
+
+STAGE = """
+import argparse, os
+from pathlib import Path
+from jobs.home import Home
+from jobs.stages import Stages
+
+def arg_parser():
+    return argparse.ArgumentParser()
+
+def main(args):
+    Stages(Home(Path(os.environ["LIFESTAGE_HOME"])), "sail").run("serve", "http.server", "0", "--bind", "127.0.0.1")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_stage_ends_with_the_command_that_runs_it(home, tmp_path, number):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "line.py").write_text(STAGE)
+    program = 'import sys; from expectations.commands import run; sys.exit(run("shop", {"line": ""}, ["line"]))'
+    folders = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    command = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=os.environ | {"PYTHONPATH": folders, "LIFESTAGE_HOME": str(home.path), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    with command:
+        assert "serve" in command.stdout.readline()
+        while "Serving" not in command.stdout.readline():
+            pass
+        (stage,) = psutil.Process(command.pid).children()
+        command.send_signal(number)
+    assert command.returncode == (-9 if number == signal.SIGKILL else 130)
+    assert psutil.wait_procs([stage], timeout=5)[1] == []
+
+
+def test_one_run_over_a_home_at_a_time(home):
+    program = (
+        "import sys, time; from pathlib import Path; from jobs.home import Home; from jobs.processes import only_run\n"
+        "with only_run(Home(Path(sys.argv[1]))): print('has it', flush=True); time.sleep(300)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, str(home.path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        other.stdout.readline()
+        with (
+            pytest.raises(UnavailableError, match=rf"another run is working on this home, pid {other.pid}"),
+            only_run(home),
+        ):
+            pass
+        # However it ends, the home is free afterwards.
+        other.kill()
+    with only_run(home):
+        assert (home.run / "run_shop.lock").read_text() == f"{os.getpid()}\n"
+    with only_run(home):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(65, DataError), (78, SetupError), (75, UnavailableError), (70, LifestageError)]
+)
+def test_a_day_fails_as_its_job_failed(code, kind):
+    """By the exit code alone: the words are the job's own."""
+    failure = run_days._Failure("ingest", "the file says (exit 65)", "ingest.log", code)
+    error = run_days._error("2017-12-30", failure, 1, "driver.log")
+    assert type(error) is kind
+    assert error.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("given", "home_name", "engine"),
+    [
+        ({}, ".lifestage", "sail"),
+        ({"SOURCE": "online_retail", "ENGINE": "spark"}, ".lifestage-online_retail-spark", "spark"),
+        ({"ENGINE": "sc://host:15002"}, ".lifestage-sc---host-15002", "sc://host:15002"),
+    ],
+)
+def test_every_target_of_make_has_the_same_home_and_engine(given, home_name, engine):
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("LIFESTAGE", "MAKE"))}
+    show = "show: ; @echo $${LIFESTAGE_HOME##*/} $$LIFESTAGE_ENGINE"
+    done = subprocess.run(
+        ["make", "-s", f"--eval={show}", "show", *(f"{key}={value}" for key, value in given.items())],
+        cwd=REPOSITORY, env=inherited, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == [home_name, engine]
