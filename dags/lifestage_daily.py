@@ -1,34 +1,36 @@
 """The daily line: one business day from the shop's files to published segments.
 
-**Which day.** The first day of the run's data interval, in UTC:
+**Which day.** The first day of the run's data interval, in the time zone `LIFESTAGE_TIMEZONE` (default UTC):
 
 | run | logical date | data interval | day worked on |
 |---|---|---|---|
-| scheduled | 30 Dec 00:00 | 30 Dec – 31 Dec | 30 Dec, started when it is over |
+| scheduled | 30 Dec 00:00 | 30 Dec – 31 Dec | 30 Dec, started on 31 Dec at `LIFESTAGE_DAILY_AT` (default 00:00) |
 | backfill | 30 Dec 00:00 | 30 Dec – 31 Dec | 30 Dec |
 | `dags test`, or by hand with a date | 30 Dec 00:00 | 30 Dec – 31 Dec | 30 Dec |
 | by hand, now | 31 Dec 09:15 | 30 Dec – 31 Dec | 30 Dec, the last day that is over |
 
 Or name it: parameter `ds` in the form, `--conf '{"ds": "2017-12-30"}'` on the command line; it wins over all of the
 above. Where logical date and interval contradict each other (`dags trigger --logical-date`) the run fails and asks for
-`ds`. Airflow names a run by when it was due, which is the midnight after its day.
+`ds`. Airflow names a run by when it was due, which is after the midnight that ends its day.
 
 - **Gates.** After ingest, after features and before publish; a failed gate stops the line and leaves the marts alone.
 - **Model.** `resolve_model` settles on one version for the run: that of the day's scores if it has any, else the
   champion.
 - **By hand.** The form unpauses the DAG unless told otherwise, and unpausing starts the schedule with yesterday. Where
   days lie between the shop's last files and yesterday (the sample's end with 2017), that run stops and names them.
-- **Again.** Clearing a run replaces its day and gives equal rows. Days run in order: stages speak of the day before.
+- **Again.** Clearing a run replaces its day and gives equal rows. Days run in order, a backfill's too, one at a time
+  whatever `--max-active-runs` says: stages speak of the day before.
 """
 
-from lifestage_airflow.dag import DS, ZONE, day_param, lifestage_dag
+from lifestage_airflow.dag import DS, day_param, lifestage_dag
 from lifestage_airflow.operators import JobOperator
+from lifestage_airflow.schedule import DELAY, ZONE
 from lifestage_airflow.timetable import BusinessDayTimetable
 
 with lifestage_dag(
     "lifestage_daily",
     __doc__,
-    schedule=BusinessDayTimetable(ZONE),
+    schedule=BusinessDayTimetable(ZONE, DELAY),
     tags=["daily"],
     params={"ds": day_param("Business date, YYYY-MM-DD. Empty: the day of the run's data interval.")},
 ):

@@ -10,19 +10,19 @@ from airflow.sdk import timezone as utc
 
 from lifestage_airflow.alerts import alert_on_failure
 from lifestage_airflow.days import business_date, matured_cutoff
+from lifestage_airflow.schedule import ZONE
 
 START = datetime(2010, 1, 1, tzinfo=utc.utc)
 """Fixed: before the first day of any shop so far. Nothing catches up, so it only bounds backfills."""
-ZONE = "UTC"
-"""Time zone of the business days: a scheduled run starts when its day is over there."""
 DS = "{{ business_date(params, dag_run) }}"
 CUTOFF = "{{ matured_cutoff(params, dag_run) }}"
 
 DEFAULTS = {
     "owner": "lifestage",
     "depends_on_past": False,
-    "retries": 2,
-    "retry_delay": timedelta(seconds=30),
+    # 25 minutes in all: a database that changes over to its standby wakes nobody.
+    "retries": 5,
+    "retry_delay": timedelta(minutes=1),
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=2),

@@ -21,6 +21,22 @@ GRACE_S = 2.5
 """Seconds between SIGTERM and SIGKILL; Airflow itself kills the task 5 s after it asked it to end."""
 
 
+class JobFailed(AirflowException):
+    """The job ended with an error that another try may not give. ``exit_code`` is negative for a signal."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class JobRefused(AirflowFailException):
+    """The job ended with an error that every other try gives too."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class JobOperator(BaseOperator):
     """Runs ``python -m <arguments>`` in the jobs environment, from the repository's root, and streams what it prints.
 
@@ -72,10 +88,10 @@ class JobOperator(BaseOperator):
 
     def _raise_for(self, code: int, cause: str) -> None:
         if code in NO_RETRY:
-            raise AirflowFailException(f"{NO_RETRY[code]} (exit {code}): {cause}")
+            raise JobRefused(f"{NO_RETRY[code]} (exit {code}): {cause}", code)
         if code:
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-            raise AirflowException(f"the job failed ({how}): {cause}")
+            raise JobFailed(f"the job failed ({how}): {cause}", code)
 
 
 def _start(command: list[str]) -> subprocess.Popen:

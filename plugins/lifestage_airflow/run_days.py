@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from getpass import getuser
 from pathlib import Path
 from typing import TextIO
+from zoneinfo import ZoneInfo
 
 from airflow.configuration import conf
 from airflow.dag_processing.dagbag import DagBag
@@ -22,11 +23,16 @@ from airflow.listeners import hookimpl
 from airflow.models.dag import DagModel
 from airflow.sdk import DAG
 from airflow.sdk import timezone as utc
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.listener import get_listener_manager
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
 
+from lifestage_airflow.schedule import DELAY, ZONE
+
 DAG_ID = "lifestage_daily"
+RETRIES, RETRY_DELAY = 2, timedelta(seconds=15)
+"""A person waits here and can start again: less patience than the schedule's at night."""
 
 
 class TaskWatch:
@@ -60,8 +66,11 @@ class TaskWatch:
 
     @hookimpl
     def on_task_instance_failed(self, previous_state, task_instance, error):  # noqa: ANN001, ANN201
-        final = str(getattr(task_instance, "state", "")) == "failed"
-        self._end("failed", task_instance, cause=str(error), final=final, log=str(log_path(task_instance)))
+        final = isinstance(error, AirflowFailException) or task_instance.try_number > task_instance.max_tries
+        self._end(
+            "failed", task_instance, cause=str(error), exit_code=getattr(error, "exit_code", None), final=final,
+            log=str(log_path(task_instance)),
+        )  # fmt: skip
 
     def _end(self, event: str, task_instance: object, **facts: object) -> None:
         self._switch_output(self._own_output)
@@ -93,10 +102,11 @@ def refusal(bag: DagBag) -> str:
 
 
 def run_day(dag: DAG, day: datetime) -> str:
-    """Runs the DAG for the business day that begins at ``day``; returns the run's final state."""
+    """Runs the DAG for the business day that begins at ``day`` in the shop's time zone; the run's final state."""
     began = utc.utcnow()
-    # Due when the day is over, as a scheduled run is: the UI then sorts runs by day.
-    run = dag.test(logical_date=day, run_after=day + timedelta(days=1))
+    # Due when a scheduled run is: the UI then sorts runs by day.
+    run_after = (day + timedelta(days=1)).astimezone(utc.utc) + DELAY
+    run = dag.test(logical_date=day.astimezone(utc.utc), run_after=run_after)
     with create_session() as session:
         run = session.merge(run)
         # dag.test takes the logical date for the start, which would make the run last for years.
@@ -121,9 +131,12 @@ def main(args: argparse.Namespace) -> int:
             watch.tell("refused", cause=reason)
             return 78
         get_listener_manager().add_listener(watch)
+        dag = bag.dags[DAG_ID]
+        for task in dag.tasks:
+            task.retries, task.retry_delay = RETRIES, RETRY_DELAY
         for day in args.days:
             watch.tell("day", day=str(day.date()))
-            state = run_day(bag.dags[DAG_ID], day.replace(tzinfo=utc.utc))
+            state = run_day(dag, day.replace(tzinfo=ZoneInfo(ZONE)))
             watch.tell("day_done", day=str(day.date()), state=state)
             if state != "success":
                 return 1

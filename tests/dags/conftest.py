@@ -19,7 +19,7 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{SCRATCH}/airflow.db",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(SCRATCH / "logs"),
 }
-for name in ("LIFESTAGE_PYTHON", "LIFESTAGE_HOME", "LIFESTAGE_ENGINE"):
+for name in ("LIFESTAGE_PYTHON", "LIFESTAGE_HOME", "LIFESTAGE_ENGINE", "LIFESTAGE_TIMEZONE", "LIFESTAGE_DAILY_AT"):
     os.environ.pop(name, None)
 
 

@@ -1,6 +1,10 @@
 """Which day a run works on, for every way a run can come to be: each made by Airflow's own code."""
 
+import os
+import subprocess
+import sys
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -9,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
 from lifestage_airflow.days import business_date, matured_cutoff
+from lifestage_airflow.schedule import read_delay, read_zone
 from lifestage_airflow.timetable import BusinessDayTimetable
 from pendulum import DateTime
 from pendulum import timezone as zone_of
@@ -87,17 +92,71 @@ def test_run_by_hand_on_the_command_line(metadata):
 
 
 def test_backfill(metadata):
-    from airflow.models.backfill import _create_backfill
+    """Its runs are of the days asked for, and one at a time: Airflow's own default is ten at once."""
+    from airflow.models.backfill import Backfill, _create_backfill
     from airflow.models.dagrun import DagRun
     from sqlalchemy import select
 
     backfill = _create_backfill(
-        dag_id="lifestage_daily", from_date=utc(2017, 6, 29), to_date=utc(2017, 7, 1), max_active_runs=1, reverse=False,
-        dag_run_conf=None, triggering_user_name="test",
+        dag_id="lifestage_daily", from_date=utc(2017, 6, 29), to_date=utc(2017, 7, 1), max_active_runs=10,
+        reverse=False, dag_run_conf=None, triggering_user_name="test",
     )  # fmt: skip
     with metadata() as session:
+        assert session.get(Backfill, backfill.id).max_active_runs == 1
         runs = session.scalars(select(DagRun).where(DagRun.backfill_id == backfill.id).order_by(DagRun.logical_date))
         assert [business_date({}, run) for run in runs] == [date(2017, 6, 29), date(2017, 6, 30), date(2017, 7, 1)]
+
+
+def test_a_run_starts_at_the_time_given_after_its_day_and_keeps_the_day():
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    timetable = BusinessDayTimetable.deserialize(BusinessDayTimetable("Europe/Berlin", timedelta(hours=3)).serialize())
+    before = DataInterval(utc(2017, 12, 28, 23), utc(2017, 12, 29, 23))  # 29 December in Berlin
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=before, restriction=TimeRestriction(utc(2010, 1, 1), None, catchup=True)
+    )
+    assert info.run_after == utc(2017, 12, 31, 2)  # 03:00 in Berlin
+    run = SimpleNamespace(
+        data_interval_start=info.data_interval.start, data_interval_end=info.data_interval.end,
+        logical_date=info.logical_date, run_after=info.run_after,
+    )  # fmt: skip
+    assert business_date({}, run, "Europe/Berlin") == date(2017, 12, 30)
+    # Unpaused in the hours between, it waits for the same time of the day that has just ended.
+    first = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(utc(2010, 1, 1), None, catchup=False)
+    )
+    assert timedelta() <= first.run_after - first.data_interval.end <= timedelta(hours=3)
+
+
+@pytest.mark.parametrize("text", ["3:00", "24:00", "03:60", "03:00:00", "noon", "-1:00"])
+def test_a_wrong_time_of_day_is_refused(text):
+    with pytest.raises(ValueError, match=r"LIFESTAGE_DAILY_AT=.* is not a time of day; give HH:MM"):
+        read_delay(text)
+
+
+@pytest.mark.parametrize("name", ["Berlin", "../etc/passwd", "UTC+2 "])
+def test_a_wrong_time_zone_is_refused(name):
+    with pytest.raises(ValueError, match=r"LIFESTAGE_TIMEZONE=.* names no time zone; give one such as Europe/Berlin"):
+        read_zone(name)
+
+
+def test_the_settings_reach_the_dag():
+    """Read once when Airflow imports the plugin, so in a process of its own."""
+    program = (
+        "import sys; from airflow.dag_processing.dagbag import DagBag;"
+        "dag = DagBag(dag_folder=sys.argv[1], bundle_name='dags-folder').dags['lifestage_daily'];"
+        "print(dag.timetable.serialize(), dag.user_defined_macros['business_date'].keywords)"
+    )
+    repository = Path(__file__).resolve().parents[2]
+    settings = {"LIFESTAGE_TIMEZONE": "Asia/Kolkata", "LIFESTAGE_DAILY_AT": "03:30"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(repository / "dags" / "lifestage_daily.py")],
+        env=os.environ | settings | {"PYTHONPATH": str(repository / "plugins")},
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    said = done.stdout.splitlines()[-1]
+    assert "'timezone': 'Asia/Kolkata', 'delay_s': 12600.0" in said
+    assert "{'timezone': 'Asia/Kolkata'}" in said
 
 
 def test_a_dag_without_schedule_means_the_last_day_that_was_over():

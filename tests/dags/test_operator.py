@@ -35,8 +35,9 @@ def execute(interpreter, monkeypatch):
 
 @pytest.mark.parametrize("code", [65, 78])
 def test_no_retry_where_another_try_cannot_help(execute, code):
-    with pytest.raises(AirflowFailException, match=rf"\(exit {code}\): orders.csv lacks column price"):
+    with pytest.raises(AirflowFailException, match=rf"\(exit {code}\): orders.csv lacks column price") as caught:
         execute(operator(f"print('orders.csv lacks column price', file=sys.stderr); sys.exit({code})"))
+    assert caught.value.exit_code == code
 
 
 @pytest.mark.parametrize("code", [1, 75, 70])
@@ -44,6 +45,7 @@ def test_other_failures_may_be_retried(execute, code):
     with pytest.raises(AirflowException, match=rf"exit {code}") as caught:
         execute(operator(f"sys.exit({code})"))
     assert not isinstance(caught.value, AirflowFailException)
+    assert caught.value.exit_code == code
 
 
 def test_a_killed_job_may_be_retried(execute):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from expectations.errors import DataError, LifestageError
+from expectations.errors import DataError, LifestageError, SetupError
 from expectations.version import REPOSITORY
 from jobs import postgres, run_days, setup, warehouse
 from jobs.home import Home
@@ -108,14 +108,24 @@ def _job(home: Home, name: str) -> psutil.Process:
     raise AssertionError(f"job {name} never started")
 
 
-def test_ctrl_c_leaves_nothing_behind(home, notes, monkeypatch):
+def test_a_wrong_setting_is_final_and_said_to_be(home, notes, monkeypatch, caplog):
+    wrong = {"ingest": {"exit": 78, "says": "LIFESTAGE_WAREHOUSE_URI names no server"}}
+    monkeypatch.setenv("ASKED", json.dumps(wrong))
+    with pytest.raises(SetupError, match="stopped at ingest: a setting is wrong"):
+        run_days.run_days(home, DAYS[:1])
+    assert "ingest             failed" in caplog.text
+    assert "tried again" not in caplog.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
+def test_whoever_gives_up_leaves_nothing_behind(home, notes, monkeypatch, number):
     monkeypatch.setenv("ASKED", json.dumps({"aggregate": {"sleep": 300}}))
     person = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, str(home.path)], cwd=REPOSITORY, env=os.environ, stderr=subprocess.DEVNULL
     )
     job = _job(home, "aggregate")
     driver = job.parent()
-    person.send_signal(signal.SIGINT)
+    person.send_signal(number)
     person.wait(timeout=30)
     _, alive = psutil.wait_procs([job, driver], timeout=5)
     assert not alive

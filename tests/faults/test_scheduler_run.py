@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from expectations.errors import SetupError
 from expectations.version import REPOSITORY
 from jobs import land_sample, postgres, run_days, services, setup, up
-from jobs.airflow_env import admin_password
+from jobs.airflow_env import AIRFLOW_BIN, admin_password, environment
 from jobs.home import Home
 
 pytestmark = pytest.mark.slow
@@ -170,6 +171,33 @@ def test_unpausing_the_daily_line_starts_with_yesterday_and_catches_nothing_up(h
     # Beside a scheduler that may run the DAG, days are not run by hand too: each task would run twice at once.
     with pytest.raises(SetupError, match="Pause the DAG first"):
         run_days.run_days(home, [date(2017, 1, 20)])
+
+
+def test_a_backfill_runs_its_days_in_order_whatever_it_was_asked_for(home, setup_run):
+    """The DAG is unpaused by now. No model was trained, so each day fails at scoring; the next starts only then."""
+    asked = [
+        "--dag-id",
+        "lifestage_daily",
+        "--from-date",
+        "2017-01-21",
+        "--to-date",
+        "2017-01-23",
+        "--max-active-runs",
+        "3",
+    ]
+    airflow = [str(AIRFLOW_BIN / "python"), "-m", "airflow", "backfill", "create", *asked]
+    done = subprocess.run(airflow, env=environment(home), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+    def finished() -> list[dict]:
+        runs = call(home, "/dags/lifestage_daily/dagRuns?run_type=backfill&order_by=start_date")["dag_runs"]
+        return runs if len(runs) == 3 and all(run["end_date"] for run in runs) else []
+
+    runs = wait_for(finished)
+    assert [run["data_interval_start"][:10] for run in runs] == ["2017-01-21", "2017-01-22", "2017-01-23"]
+    for before, after in pairwise(runs):
+        assert before["end_date"] <= after["start_date"]
+    assert (home.lake / "features" / "snapshot_date=2017-01-23").is_dir()
 
 
 def test_down_ends_a_job_that_runs(home):
