@@ -339,6 +339,8 @@ def test_no_setup_is_named(home):
         connection.execute("drop schema staging cascade")
     with pytest.raises(SetupError, match=r"not set up.*staging.*`python -m jobs setup`"):
         publish.publish(home, DAY)
+    setup.create_warehouse(home)  # what the message says
+    publish.publish(home, DAY)
 
 
 # -- many at once ------------------------------------------------------------------------------------------------------
