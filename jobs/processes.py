@@ -22,16 +22,16 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> Callable[[], None] | None:
-    """A ``preexec_fn`` by which the child gets SIGTERM when the thread that starts it is gone; None off Linux."""
+def end_with_parent(number: int = signal.SIGTERM) -> Callable[[], None] | None:
+    """A ``preexec_fn`` by which the child gets a signal when the thread that starts it is gone; None off Linux."""
     if _LIBC is None:
         return None
     parent = os.getpid()
 
     def arrange() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # it died before it could be told
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
 
     return arrange
 

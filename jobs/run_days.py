@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,10 +60,12 @@ def _driver(home: Home, days: list[date], engine: str | None, log_file: os.PathL
     }
     command = [AIRFLOW_BIN / "python", "-m", "lifestage_airflow.run_days", "--events", str(writing), *map(str, days)]
     home.logs.mkdir(parents=True, exist_ok=True)
+    # While a task runs, Airflow takes SIGTERM for an order to end that task alone. Its job ends with it in any case.
+    orphaned = end_with_parent(signal.SIGKILL)
     with open(log_file, "w") as output, os.fdopen(reading) as lines:
         process = subprocess.Popen(
             command, env=variables, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            pass_fds=[writing], start_new_session=True, preexec_fn=end_with_parent(),
+            pass_fds=[writing], start_new_session=True, preexec_fn=orphaned,
         )  # fmt: skip
         os.close(writing)
         try:

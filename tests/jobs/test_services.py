@@ -229,7 +229,7 @@ from jobs.home import Home
 import os, sys
 home = Home(Path({str(home.path)!r}))
 endless = [sys.executable, "-c", "import time; time.sleep(300)"]
-up.missing = lambda home: print(next(services.recorded(home)).pid, flush=True) or "everything"
+up.missing = lambda home: print(list(services.recorded(home))[0].pid, flush=True) or "everything"
 up.launch(home, [services.Service("child", endless, dict(os.environ))])
 """
     waiting = subprocess.Popen(
