@@ -98,9 +98,11 @@ FEATURES = Table(
     ),
 )  # fmt: skip
 
-NOT_MODEL_INPUTS = ("tenure_days",)
-"""Numbers that only count the shop's own history. Data begin on one day for everybody, so most customers' tenure is the
-age of the data: a calendar clock, which on the day of scoring stands beyond all that training has seen."""
+NOT_MODEL_INPUTS = (
+    "tenure_days", "frequency_days", "order_count", *(c.name for c in FEATURES.columns if c.name.endswith("_365d")),
+)  # fmt: skip
+"""Numbers that grow with the data's own age while the data are younger than the window. They begin on one day for
+everybody, so such a number is a calendar clock, which on the day of scoring stands beyond all that training has seen."""
 
 # What a model may look at: every other number of the features table, in the contract's order.
 FEATURE_NAMES = tuple(

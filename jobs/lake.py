@@ -40,6 +40,11 @@ class LakeTable:
     def root(self) -> Path:
         return self.home.lake / self.table.name
 
+    @property
+    def _work(self) -> Path:
+        """Where partitions are written before they are put in place, on the same file system."""
+        return self.home.lake / "_work" / self.table.name
+
     def folder(self, day: date) -> Path:
         return self.home.lake / self.table.folder(day)
 
@@ -68,7 +73,7 @@ class LakeTable:
         days = list(days)
         self.home.sources  # noqa: B018 - a home without a shop is a wrong setting, not missing data
         missing = [day for day in days if not self.has(day)]
-        if missing and self.root.is_dir():
+        if missing and self._work.is_dir():
             with self._locked():  # a writer may be between its two renames, or have died there
                 missing = [day for day in missing if not self._restored(day)]
         if missing:
@@ -159,10 +164,11 @@ class LakeTable:
     def _staged(self) -> Iterator[Path]:
         """A folder to write in, gone afterwards; what a killed writer left is cleared away."""
         self.root.mkdir(parents=True, exist_ok=True)
-        for left in self.root.glob("_staged-*"):
+        self._work.mkdir(parents=True, exist_ok=True)
+        for left in self._work.glob("staged-*"):
             if not psutil.pid_exists(int(left.name.split("-")[1])):
                 shutil.rmtree(left, ignore_errors=True)
-        staged = self.root / f"_staged-{os.getpid()}-{uuid.uuid4().hex}"
+        staged = self._work / f"staged-{os.getpid()}-{uuid.uuid4().hex}"
         staged.mkdir()
         try:
             yield staged
@@ -172,7 +178,7 @@ class LakeTable:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One process at a time moves partitions of this table; a kill frees the lock."""
-        with open(self.root / "_lock", "w") as lock:
+        with open(self._work / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -188,7 +194,7 @@ class LakeTable:
             shutil.rmtree(old, ignore_errors=True)
 
     def _old(self, day: date) -> Path:
-        return self.root / f"_old-{day}"
+        return self._work / f"old-{day}"
 
     def _restored(self, day: date) -> bool:
         """Ends what a writer killed between its renames began; whether the partition is there now. Needs the lock."""

@@ -68,7 +68,7 @@ def main(args: argparse.Namespace) -> None:
 def has_passed(home: Home, table: Table, days: list[date]) -> bool:
     """Whether the partitions passed the gate together, by today's contract, after they were last written."""
     path = result_path(home, table, days[0], days[-1])
-    if not path.exists() or path.stat().st_mtime <= max(LakeTable(home, table).written_at(day) for day in days):
+    if not path.exists() or path.stat().st_mtime_ns <= max(LakeTable(home, table).written_at(day) for day in days):
         return False
     kept = json.loads(path.read_text())
     return kept["passed"] and kept.get("contract") == contract_digest(table)

@@ -83,13 +83,12 @@ def best_possible(splits, shop) -> np.ndarray:
 def test_probabilities_are_nearly_as_good_as_the_law_of_the_simulation_allows(fitted, splits, shop):
     is_buyer, best = splits.test.is_buyer, best_possible(splits, shop)
     probability = fitted.predict(splits.test.features)[:, 0]
-    assert auc(is_buyer, probability) > auc(is_buyer, best) - 0.01
-    # The law knows for how long a customer was watched; models are not told, and counts over all of a young shop's
-    # history grow from cutoff to cutoff, so they say too much.
+    # The law knows every purchase of 240 days, models see windows of 90.
+    assert auc(is_buyer, probability) > auc(is_buyer, best) - 0.02
     assert ((probability - is_buyer) ** 2).mean() < ((best - is_buyer) ** 2).mean() + 0.01
-    assert calibration_error(is_buyer, probability) < 0.08
+    assert calibration_error(is_buyer, probability) < 0.05
     for group in equal_bins(best, 4):
-        assert abs(probability[group].mean() - best[group].mean()) < 0.1
+        assert abs(probability[group].mean() - best[group].mean()) < 0.05
 
 
 def test_spend_comes_near_the_known_truth(fitted, splits, shop):
@@ -98,8 +97,7 @@ def test_spend_comes_near_the_known_truth(fitted, splits, shop):
     # E[spend in 30 days] = 30 x daily probability x mean spend; the log-normal error of the simulation has mean 1.
     expected = 30 * shop.daily_probability[rows] * shop.mean_spend[rows]
     assert np.corrcoef(np.log(probability * spend), np.log(expected))[0, 1] > 0.85
-    # Too much, for the same reason as the probabilities.
-    assert abs((probability * spend).sum() / expected.sum() - 1) < 0.35
+    assert abs((probability * spend).sum() / expected.sum() - 1) < 0.15
 
 
 def test_early_stopping_keeps_the_best_epoch(fitted, splits):
@@ -162,7 +160,8 @@ def test_exported_program_takes_any_number_of_rows_and_says_the_same(fitted, spl
 
 def test_features_are_the_numbers_of_the_contract_but_those_that_count_the_shops_history():
     numbers = {c.name for c in FEATURES.columns if c.type in ("int32", "int64", "double")}
-    assert numbers - set(FEATURE_NAMES) == {"tenure_days"}
+    of_the_year = {name for name in numbers if name.endswith("_365d")}
+    assert numbers - set(FEATURE_NAMES) == {"tenure_days", "frequency_days", "order_count"} | of_the_year
 
 
 def preprocessed(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -203,7 +202,7 @@ def test_negative_features_are_told_apart_by_network_and_baselines(splits):
     # A margin, say: who loses the shop money buys, and nobody else does.
     def losing(part: Examples) -> Examples:
         features = part.features.copy()
-        features[:, FEATURE_NAMES.index("order_count")] = np.where(part.is_buyer > 0, -50.0, -2.0)
+        features[:, FEATURE_NAMES.index("order_count_90d")] = np.where(part.is_buyer > 0, -50.0, -2.0)
         return replace(part, features=features)
 
     train, valid = losing(splits.train), losing(splits.valid)
