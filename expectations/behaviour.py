@@ -101,8 +101,8 @@ FEATURES = Table(
 NOT_MODEL_INPUTS = (
     "tenure_days", "frequency_days", "order_count", *(c.name for c in FEATURES.columns if c.name.endswith("_365d")),
 )  # fmt: skip
-"""Numbers that grow with the data's own age while the data are younger than the window. They begin on one day for
-everybody, so such a number is a calendar clock, which on the day of scoring stands beyond all that training has seen."""
+"""Numbers that grow with the data's own age while the data are younger than the window. Data begin on one day for
+everybody, so such a number is a calendar clock: on the day of scoring it stands beyond all that training has seen."""
 
 # What a model may look at: every other number of the features table, in the contract's order.
 FEATURE_NAMES = tuple(

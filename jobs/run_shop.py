@@ -19,6 +19,7 @@ from jobs.home import Home
 from jobs.ingest import deliveries, is_unchanged
 from jobs.lake import LakeTable
 from jobs.mapping import Mapping, load_mapping
+from jobs.processes import only_run
 from jobs.stages import Stages
 from jobs.warehouse import READER, connect
 
@@ -63,18 +64,24 @@ def plan_days(days: list[date], daily: int) -> tuple[date, date, list[date]]:
 
 
 def main(args: argparse.Namespace) -> None:
+    home, mapping = Home.from_environment(args.home), load_mapping(args.source)
+    engine = args.engine or os.environ.get("LIFESTAGE_ENGINE") or "sail"
+    with only_run(home):
+        run(Stages(home, engine), mapping, args.landing, args.days)
+
+
+def run(stages: Stages, mapping: Mapping, landing: Path | None, days: int) -> None:
+    """Every stage in order, each shown as it goes."""
     from jobs.run_days import run_days
     from ml.dataset import HORIZON_DAYS
 
-    home, mapping = Home.from_environment(args.home), load_mapping(args.source)
-    engine = args.engine or os.environ.get("LIFESTAGE_ENGINE") or "sail"
-    stages = Stages(home, engine)
-    landing = ["--landing", str(args.landing.resolve())] if args.landing else []
-    stages.run("setup", "jobs", "setup", "--source", mapping.source, *landing)
+    home = stages.home
+    where = ["--landing", str(landing.resolve())] if landing else []
+    stages.run("setup", "jobs", "setup", "--source", mapping.source, *where)
     with stages.background("databases", partial(initialise_databases, home)):
-        if mapping.source == SAMPLE and not args.landing:
+        if mapping.source == SAMPLE and not landing:
             stages.run("land", "jobs", "land_sample")
-        first, last, daily = plan_days(require_landed(home, mapping), args.days)
+        first, last, daily = plan_days(require_landed(home, mapping), days)
         cutoff = last - timedelta(days=HORIZON_DAYS)
         bootstrap(stages, first, last, cutoff)
     stages.run("train", "ml", "train", "--cutoff", str(cutoff), "--reuse")
@@ -83,7 +90,7 @@ def main(args: argparse.Namespace) -> None:
         stages.say("daily", f"{day} is published and unchanged")
     if due:
         with stages.narrated("daily", "jobs.run_days"):
-            run_days(home, due, engine)
+            run_days(home, due, stages.engine)
     stages.run("summary", "jobs", "summary", results=True)
     stages.say("done", f"in {stages.elapsed:.0f} s; largest process {stages.peak_mb:,.0f} MB")
 

