@@ -17,7 +17,7 @@ above. Where logical date and interval contradict each other (`dags trigger --lo
 - **Model.** `resolve_model` settles on one version for the run: that of the day's scores if it has any, else the
   champion.
 - **By hand.** The form unpauses the DAG unless told otherwise, and unpausing starts the schedule with yesterday. Where
-  days lie between the shop's last files and yesterday (the sample's end with 2017), that run stops and names them.
+  that is no day of the shop's (the sample ends with 2017) or days before it are missing, that run stops and says so.
 - **Again.** Clearing a run replaces its day and gives equal rows. Days run in order, a backfill's too, one at a time
   whatever `--max-active-runs` says: stages speak of the day before.
 """

@@ -154,7 +154,7 @@ def test_marking_a_task_failed_ends_its_job(home):
 
 
 def test_unpausing_the_daily_line_starts_with_yesterday_and_catches_nothing_up(home, setup_run):
-    """The sample's files end with 2017, so days are missing before yesterday: one try, then nothing after it."""
+    """The sample ends with 2017, so yesterday is no day of its: one try, then nothing after it."""
     call(home, "/dags/lifestage_daily", {"is_paused": False}, "PATCH")
     runs = wait_for(lambda: call(home, "/dags/lifestage_daily/dagRuns")["dag_runs"])
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
@@ -163,10 +163,10 @@ def test_unpausing_the_daily_line_starts_with_yesterday_and_catches_nothing_up(h
     wait_for(lambda: state(home, "lifestage_daily", run) == "failed")
     found = tasks(home, "lifestage_daily", run)
     # Bad data is not tried again.
-    assert found["build_features"] == ("failed", 1)
+    assert found["ingest"] == ("failed", 1)
     assert found["publish"][0] == "upstream_failed"
-    log = call(home, f"/dags/lifestage_daily/dagRuns/{run}/taskInstances/build_features/logs/1")
-    assert "customer_day has no partition for" in json.dumps(log["content"])
+    log = call(home, f"/dags/lifestage_daily/dagRuns/{run}/taskInstances/ingest/logs/1")
+    assert "lies outside the days on which complete_journey is expected to deliver" in json.dumps(log["content"])
     assert len(call(home, "/dags/lifestage_daily/dagRuns")["dag_runs"]) == 1
     # Beside a scheduler that may run the DAG, days are not run by hand too: each task would run twice at once.
     with pytest.raises(SetupError, match="Pause the DAG first"):
