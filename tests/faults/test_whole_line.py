@@ -166,7 +166,7 @@ def bad_days(good: bytes) -> dict[str, tuple[bytes | None, str]]:
     packed = gzip.compress(good)
     return {
         "missing": (None, "transactions.csv.gz: missing"),
-        "truncated": (packed[: len(packed) // 2], "truncated, the compressed data ends early after"),
+        "truncated": (packed[: len(packed) // 2], "truncated, the compressed data ends early"),
         "empty": (b"", "transactions.csv.gz is empty (0 bytes)"),
         "a column lost": (
             gzip.compress(good.replace(b"sales_value", b"sales_valu", 1)),
