@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY
@@ -58,6 +59,7 @@ def customer_days(events: "DataFrame") -> "DataFrame":
     )
 
 
+@cache
 def recipe() -> str:
     """What makes customer_day rows."""
     return recipe_of(CUSTOMER_DAY, sys.modules[__name__])

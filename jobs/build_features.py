@@ -8,6 +8,7 @@ import argparse
 import logging
 import sys
 from datetime import date, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURES, WINDOWS_DAYS
@@ -131,6 +132,7 @@ def training_snapshots(home: Home, cutoff: date) -> list[date]:
     return training_cutoffs(cutoff, known_days(home, cutoff)[0])
 
 
+@cache
 def recipe() -> str:
     """What makes feature rows."""
     return recipe_of(FEATURES, sys.modules[__name__])
@@ -146,9 +148,8 @@ def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
     source, target = LakeTable(home, CUSTOMER_DAY), LakeTable(home, FEATURES)
     snapshots = args.ds or training_snapshots(home, args.for_training)
-    plan = {snapshot: known_days(home, snapshot) for snapshot in sorted(set(snapshots))}
-    if args.skip_unchanged:
-        plan = {snapshot: days for snapshot, days in plan.items() if not is_fresh(home, snapshot)}
+    due = [day for day in sorted(set(snapshots)) if not (args.skip_unchanged and is_fresh(home, day))]
+    plan = {snapshot: known_days(home, snapshot) for snapshot in due}
     if not plan:
         log.info("features are up to date")
         return

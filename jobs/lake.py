@@ -21,6 +21,7 @@ from expectations.contract import Table
 from expectations.errors import DataError
 from jobs.home import Home
 from jobs.schemas import arrow_schema, spark_ddl
+from ml.home import partition_days
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -64,9 +65,7 @@ class LakeTable:
 
     def days(self) -> list[date]:
         """Partitions that exist, in order."""
-        prefix = f"{self.table.partition}="
-        found = self.root.glob(f"{prefix}*") if self.root.is_dir() else ()
-        return sorted(date.fromisoformat(p.name.removeprefix(prefix)) for p in found)
+        return partition_days(self.table, self.home.path)
 
     def require(self, days: Iterable[date]) -> list[date]:
         """``days``; DataError that names what to run if one of them is missing."""
