@@ -41,6 +41,10 @@ env: .venv/.current .venv-airflow/.current  ## both environments from their lock
 	@.venv-airflow/bin/python $(pip) -r requirements-test.in -c requirements.txt
 	@touch $@
 
+.venv/.bench: .venv/.test requirements-bench.in requirements.txt
+	@.venv/bin/python $(pip) -r requirements-bench.in -c requirements.txt
+	@touch $@
+
 lock:  ## renew both locks from requirements*.in and requirements.txt
 	@PYTHON=$(PYTHON) .ci/lock
 
@@ -60,7 +64,7 @@ test: env .venv/.test .venv-airflow/.test  ## fast tests of both environments
 test-faults: env .venv/.test  ## kills, scheduler-driven runs, engine parity
 	@.venv/bin/python -m pytest -m slow tests/expectations tests/ml tests/jobs tests/faults
 
-bench: env  ## measure the sample shop on ENGINE=…; ONLY=name,… for some; writes bench.json in the home
+bench: env .venv/.bench  ## measure the sample shop on ENGINE=…; ONLY=name,… for some; writes bench.json in the home
 	@.venv/bin/python -m tests.benchmarks $(if $(ONLY),--only "$(ONLY)")
 
 lint: .venv/.test  ## ruff: rules and format

@@ -1,13 +1,23 @@
-"""What is known of a customer: behaviour by day, and features as of a date."""
+"""What is known of a customer: behaviour by day and month, and features as of a date."""
 
 from expectations.contract import Check, Column, Table
 from expectations.events import ARRIVAL_DATE, CUSTOMER_KEY, EVENTS
-
-WINDOWS_DAYS = (7, 30, 90, 365)
-"""Look-back windows. A window of w days as of D holds the event dates D-w+1 … D."""
+from expectations.features import FEATURE_COLUMNS
+from expectations.measures import MEASURES
 
 SNAPSHOT_DATE = Column(
     name="snapshot_date", type="date", description="The date the row speaks of; nothing later was known to it."
+)
+_MEASURES = tuple(measure.column for measure in MEASURES)
+_ORDER_IDS = Column(
+    name="order_ids", type="strings", nullable=True,
+    description="The exact set of orders bought in: distinct counts do not add up, sets do.",
+)  # fmt: skip
+_PURCHASE_DATES = Column(
+    name="purchase_dates", type="dates", nullable=True, description="The exact set of event dates with a purchase."
+)
+_ARRIVAL_MONTH = Column(
+    name="arrival_month", type="date", description="First day of the month in which the deliveries came."
 )
 
 CUSTOMER_DAY = Table(
@@ -17,80 +27,94 @@ CUSTOMER_DAY = Table(
     grain="one row per customer, event date and arrival date",
     key=("customer_key", "event_date"),
     partition="arrival_date",
+    columns=(CUSTOMER_KEY, EVENTS.column("event_date"), ARRIVAL_DATE, *_MEASURES, _ORDER_IDS),
+)
+
+CUSTOMER_MONTH = Table(
+    name="customer_month",
+    description="The customer_day rows of a closed arrival month, merged, so that long windows read few rows. "
+    "What happened in the month itself becomes one row a customer; what arrived late keeps its day.",
+    grain="one row per customer and period within an arrival month",
+    key=("customer_key", "period_start"),
+    partition="arrival_month",
     columns=(
         CUSTOMER_KEY,
-        EVENTS.column("event_date"),
-        ARRIVAL_DATE,
-        Column(name="event_count", type="int64", minimum=1, unit="events", description="Events of every type."),
-        Column(name="purchase_count", type="int64", minimum=0, unit="lines", description="Purchase lines."),
-        Column(name="return_count", type="int64", minimum=0, unit="lines", description="Return lines."),
-        Column(name="coupon_count", type="int64", minimum=0, unit="events", description="Coupons redeemed."),
-        Column(name="campaign_count", type="int64", minimum=0, unit="events", description="Campaign contacts sent."),
-        Column(name="order_ids", type="strings", nullable=True,
-               description="The exact set of orders bought in: distinct counts do not add up, sets do."),
-        Column(name="quantity", type="decimal", minimum=0, unit="items", description="Items bought."),
-        Column(name="purchase_amount", type="decimal", minimum=0, unit="currency",
-               description="Money paid, before refunds."),
-        Column(name="return_amount", type="decimal", minimum=0, unit="currency", description="Money refunded."),
-        Column(name="discount_amount", type="decimal", minimum=0, unit="currency", description="Discounts taken."),
+        _ARRIVAL_MONTH,
+        Column(name="period_start", type="date",
+               description="arrival_month for events of the month itself; for earlier events, their event date."),
+        Column(name="last_event_date", type="date", description="Latest event date in the row."),
+        *_MEASURES,
+        _ORDER_IDS,
+        _PURCHASE_DATES,
     ),
 )  # fmt: skip
 
+CUSTOMER_HISTORY = Table(
+    name="customer_history",
+    description="What is known of a customer from the shop's first day to the end of an arrival month: "
+    "what windows cannot tell.",
+    grain="one row per customer and month end",
+    key=("customer_key",),
+    partition="arrival_month",
+    columns=(
+        CUSTOMER_KEY,
+        _ARRIVAL_MONTH,
+        Column(name="first_event_date", type="date", description="Date of the first event of any type."),
+        Column(name="last_event_date", type="date", description="Date of the last event of any type."),
+        Column(name="purchase_amount", type="decimal", minimum=0, unit="currency",
+               description="Money paid, before refunds."),
+        _ORDER_IDS,
+        _PURCHASE_DATES,
+    ),
+)  # fmt: skip
 
-def _window_columns(days: int) -> tuple[Column, ...]:
-    over = f"in the {days} days up to and including snapshot_date"
+CUSTOMER_PRODUCT = Table(
+    name="customer_product",
+    description="Products that a customer wanted, from the events of one delivery: bought, put into the cart or marked "
+    "as a favourite. Preferences and recommendations add these rows up.",
+    grain="one row per customer, product and arrival date",
+    key=("customer_key", "product_id"),
+    partition="arrival_date",
+    columns=(
+        CUSTOMER_KEY,
+        ARRIVAL_DATE,
+        Column(name="product_id", type="string", description="The shop's product."),
+        EVENTS.column("category"),
+        EVENTS.column("brand"),
+        Column(name="purchase_count", type="int64", minimum=0, unit="lines", description="Purchase lines."),
+        Column(name="intent_count", type="int64", minimum=0, unit="events", description="Cart and favourite events."),
+        Column(name="purchase_amount", type="decimal", minimum=0, unit="currency", description="Money paid."),
+        Column(name="last_event_date", type="date", description="Latest event date in the row."),
+    ),
+)  # fmt: skip
 
-    def count(name: str, unit: str, what: str) -> Column:
-        return Column(name=f"{name}_{days}d", type="int64", minimum=0, unit=unit, description=f"{what} {over}.")
-
-    def amount(name: str, what: str) -> Column:
-        return Column(name=f"{name}_{days}d", type="double", minimum=0, unit="currency", description=f"{what} {over}.")
-
-    return (
-        count("event_count", "events", "Events of every type"),
-        count("purchase_days", "days", "Days with a purchase"),
-        count("order_count", "orders", "Distinct orders"),
-        count("purchase_count", "lines", "Purchase lines"),
-        count("return_count", "lines", "Return lines"),
-        count("coupon_count", "events", "Coupons redeemed"),
-        count("campaign_count", "events", "Campaign contacts received"),
-        amount("purchase_amount", "Money paid, before refunds,"),
-        amount("return_amount", "Money refunded"),
-        amount("discount_amount", "Discounts taken"),
-    )
-
-
-FEATURES = Table(
-    name="features",
-    description="Recency, frequency, monetary value and activity of every customer seen so far, point-in-time correct: "
-    "only events that had happened and had arrived by snapshot_date.",
-    grain="one row per customer and snapshot date",
+PREFERENCES = Table(
+    name="preferences",
+    description="A customer's favourite category and brand over the 180 days up to and including snapshot_date, from "
+    "customer_product: purchases count threefold, cart and favourite events once.",
+    grain="one row per customer with a preference and snapshot date",
     key=("customer_key",),
     partition="snapshot_date",
     columns=(
         CUSTOMER_KEY,
         SNAPSHOT_DATE,
-        Column(name="tenure_days", type="int32", minimum=0, unit="days",
-               description="Days since the customer's first event of any type."),
-        Column(name="recency_days", type="int32", minimum=0, nullable=True, unit="days",
-               description="Days since the last purchase; null if there was none."),
-        Column(name="first_purchase_date", type="date", nullable=True,
-               description="Date of the first purchase; null if there was none."),
-        Column(name="last_purchase_date", type="date", nullable=True,
-               description="Date of the last purchase; null if there was none."),
-        Column(name="frequency_days", type="int64", minimum=0, unit="days",
-               description="Frequency: days with a purchase, ever."),
-        Column(name="order_count", type="int64", minimum=0, unit="orders", description="Distinct orders, ever."),
-        Column(name="monetary_value", type="double", minimum=0, nullable=True, unit="currency",
-               description="Mean money paid per day with a purchase, before refunds; null without purchases."),
-        Column(name="gap_mean_days", type="double", minimum=0, nullable=True, unit="days",
-               description="Mean days between consecutive purchase days; null with fewer than two."),
-        Column(name="gap_last_days", type="int32", minimum=1, nullable=True, unit="days",
-               description="Days between the last two purchase days; null with fewer than two."),
-        Column(name="gap_mean_before_last_days", type="double", minimum=0, nullable=True, unit="days",
-               description="gap_mean_days as it stood before the last purchase day; null with fewer than three."),
-        *(column for days in WINDOWS_DAYS for column in _window_columns(days)),
+        Column(name="favourite_category", type="string", nullable=True, description="The category wanted most."),
+        Column(name="favourite_category_share", type="double", nullable=True, minimum=0, maximum=1, unit="share",
+               description="Its share of everything wanted that has a category."),
+        Column(name="favourite_brand", type="string", nullable=True, description="The brand wanted most."),
+        Column(name="favourite_brand_share", type="double", nullable=True, minimum=0, maximum=1, unit="share",
+               description="Its share of everything wanted that has a brand."),
     ),
+)  # fmt: skip
+
+FEATURES = Table(
+    name="features",
+    description="Recency, frequency, monetary value and behaviour of each customer seen so far, point-in-time correct: "
+    "only  events that had happened and had arrived by snapshot_date.",
+    grain="one row per customer and snapshot date",
+    key=("customer_key",),
+    partition="snapshot_date",
+    columns=(CUSTOMER_KEY, SNAPSHOT_DATE, *FEATURE_COLUMNS),
     checks=(
         Check(kind="row_count", severity="fail", minimum=1, why="no customer at all means that nothing was ingested"),
         Check(kind="null_share", severity="warn", columns=("recency_days",), maximum=0.9,
@@ -99,7 +123,8 @@ FEATURES = Table(
 )  # fmt: skip
 
 NOT_MODEL_INPUTS = (
-    "tenure_days", "frequency_days", "order_count", *(c.name for c in FEATURES.columns if c.name.endswith("_365d")),
+    "tenure_days", "frequency_days", "order_count",
+    *(c.name for c in FEATURES.columns if c.name.endswith(("_180d", "_365d"))),
 )  # fmt: skip
 """Numbers that grow with the data's own age while the data are younger than the window. Data begin on one day for
 everybody, so such a number is a calendar clock: on the day of scoring it stands beyond all that training has seen."""

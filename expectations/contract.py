@@ -16,6 +16,7 @@ TYPES = {
     "timestamp": ("TIMESTAMP", "timestamp with time zone"),
     "bool": ("BOOLEAN", "boolean"),
     "strings": ("ARRAY<STRING>", "text[]"),
+    "dates": ("ARRAY<DATE>", "date[]"),
 }
 
 Severity = Literal["fail", "warn"]
@@ -26,6 +27,8 @@ class Column:
     """One column. ``values``, ``minimum`` and ``maximum`` bind every row; null is allowed only where ``nullable``.
 
     ``required_for``: event types of which a row must fill the column although it is nullable.
+    ``impute``: what a model that cannot take a missing value is given instead, beside an indicator of the missing:
+    zero; worst, the largest value of the training rows (a recency that never was); median, theirs.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Column:
     values: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    impute: Literal["", "zero", "worst", "median"] = ""
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:

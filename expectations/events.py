@@ -6,6 +6,9 @@ EVENT_TYPES = (
     "view", "search", "add_to_cart", "remove_from_cart", "favourite", "purchase", "return", "review", "support",
     "campaign_send", "campaign_open", "campaign_click", "coupon_redeem",
 )  # fmt: skip
+SESSION_TYPES = ("view", "search", "add_to_cart", "remove_from_cart", "favourite", "purchase")
+"""What a customer does in a visit; the rest happens to them or apart from visits."""
+TEXT_TYPES = ("search", "review", "support")
 
 # Columns that tables share; one quantity has one name and one description everywhere.
 CUSTOMER_KEY = Column(
@@ -36,25 +39,65 @@ EVENTS = Table(
         Column(name="event_type", type="string", values=EVENT_TYPES, description="What happened."),
         Column(name="event_time", type="timestamp", description="When it happened (UTC)."),
         Column(name="event_date", type="date", description="Business date of the event in the shop's time zone."),
+        Column(
+            name="event_hour", type="int32", nullable=True, minimum=0, maximum=23, unit="hour of day",
+            description="Hour of the event in the shop's time zone; null where the source tells no time of day.",
+        ),
         ARRIVAL_DATE,
+        Column(name="arrival_time", type="timestamp", nullable=True,
+               description="When the shop's systems recorded the event (UTC), where the source says so."),
+        Column(name="session_id", type="string", nullable=True,
+               description="The visit it belongs to: the source's own, else one made at ingestion by a gap of silence. "
+               "Null for what a customer does not do in a visit, and where the source tells no time of day."),
+        Column(name="is_session_start", type="bool",
+               description="Whether it is its session's first event of the delivery and event date."),
+        Column(name="is_bounce", type="bool",
+               description="Whether it is the only event of its session in the delivery and event date."),
+        Column(name="session_step_seconds", type="int32", minimum=0, unit="seconds",
+               description="Seconds since the session's previous event; 0 for its first and outside sessions. "
+               "Their sum is the session's length."),
         Column(name="order_id", type="string", nullable=True, description="The shop's order, invoice or basket."),
         Column(name="product_id", type="string", nullable=True, description="The shop's product."),
+        Column(name="category", type="string", nullable=True,
+               description="Category of the product, a path from the widest to the narrowest parted by dots."),
+        Column(name="brand", type="string", nullable=True, description="Brand of the product."),
+        Column(name="product_hash", type="int32", nullable=True, minimum=0,
+               description="31 bits of SHA-256 of product_id: what sketches and models count and embed."),
+        Column(name="category_hash", type="int32", nullable=True, minimum=0,
+               description="31 bits of SHA-256 of category."),
+        Column(name="brand_hash", type="int32", nullable=True, minimum=0, description="31 bits of SHA-256 of brand."),
+        Column(name="device_hash", type="int32", nullable=True, minimum=0,
+               description="31 bits of SHA-256 of device."),
+        Column(name="payment_hash", type="int32", nullable=True, minimum=0,
+               description="31 bits of SHA-256 of payment_method."),
         Column(name="campaign_id", type="string", nullable=True, description="The marketing campaign it belongs to."),
         Column(
             name="quantity", type="decimal", nullable=True, minimum=0, unit="items",
             description="Items bought or returned, as the shop counts them; never negative.",
         ),
         Column(
+            name="price", type="decimal", nullable=True, minimum=0, unit="currency per item",
+            description="Price of one item: given by the source, else amount / quantity.",
+        ),
+        Column(
             name="amount", type="decimal", nullable=True, required_for=("purchase", "return"), minimum=0,
             unit="currency",
-            description="Money for the whole line after discounts: paid for a purchase, refunded for a return.",
+            description="Money for the whole line after discounts: paid for a purchase, refunded for a return. "
+            "Zero for a purchase of a source that tells no money.",
         ),
         Column(
             name="discount_amount", type="decimal", nullable=True, minimum=0, unit="currency",
             description="Discount already taken off the line.",
         ),
         Column(name="currency", type="string", nullable=True, description="ISO 4217 code of the amounts."),
+        Column(name="channel", type="string", nullable=True, description="Channel: web, app, store, email, …"),
+        Column(name="device", type="string", nullable=True, description="Device or browser, as the shop names it."),
         Column(name="country", type="string", nullable=True, description="Country of the customer, as the shop says."),
+        Column(name="payment_method", type="string", nullable=True, description="How a purchase was paid."),
+        Column(name="text", type="string", nullable=True,
+               description="What the customer wrote: search words, a review, a message to support."),
+        Column(name="rating", type="double", nullable=True, minimum=0, maximum=1, unit="share",
+               description="Rating given with a review, from 0 (worst) to 1 (best), by the mapping's scale."),
         SOURCE_FILE,
         SOURCE_LINE,
     ),

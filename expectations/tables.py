@@ -1,7 +1,15 @@
 """The register of all tables. BI sees the published ones as views of schema ``marts``."""
 
-from expectations.behaviour import CUSTOMER_DAY, FEATURES
+from expectations.behaviour import (
+    CUSTOMER_DAY,
+    CUSTOMER_HISTORY,
+    CUSTOMER_MONTH,
+    CUSTOMER_PRODUCT,
+    FEATURES,
+    PREFERENCES,
+)
 from expectations.contract import Table
+from expectations.dimensions import DIMENSIONS
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from expectations.segments import (
     CUSTOMER_SEGMENTS,
@@ -11,7 +19,11 @@ from expectations.segments import (
     SEGMENT_SUMMARY,
 )
 
-LAKE = (EVENTS, QUARANTINE, INGEST_REPORT, CUSTOMER_DAY, FEATURES, SCORES, CUSTOMER_SEGMENTS, SEGMENT_SETTINGS)
+LAKE = (
+    *(EVENTS, QUARANTINE, INGEST_REPORT, *DIMENSIONS),
+    *(CUSTOMER_DAY, CUSTOMER_MONTH, CUSTOMER_HISTORY, CUSTOMER_PRODUCT, FEATURES, PREFERENCES),
+    *(SCORES, CUSTOMER_SEGMENTS, SEGMENT_SETTINGS),
+)
 WAREHOUSE = (CUSTOMER_SEGMENTS, SEGMENT_SETTINGS, SEGMENT_SUMMARY, PUBLISH_LOG)
 TABLES = {table.name: table for table in (*LAKE, *WAREHOUSE)}
 

@@ -4,7 +4,7 @@ import argparse
 
 from jobs.arguments import job_parser
 from jobs.home import Home
-from jobs.services import recorded, stop_all
+from jobs.local.services import recorded, stop_all
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -14,7 +14,7 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from jobs import postgres
+    from jobs.local import postgres
 
     home = Home.from_environment(args.home)
     stopped = False

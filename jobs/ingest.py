@@ -20,12 +20,12 @@ from expectations.errors import DataError, SetupError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs.arguments import add_days, add_skip_unchanged, days_of, job_parser
 from jobs.home import Home
-from jobs.keys import CustomerKeys
 from jobs.lake import LakeTable
-from jobs.map_rows import map_rows
-from jobs.mapping import Feed, Mapping, load_mapping
-from jobs.read_source import Lines, parse_csv, split_lines
-from jobs.rules import broken_rules
+from jobs.reading.keys import CustomerKeys
+from jobs.reading.map_rows import map_rows
+from jobs.reading.mapping import Feed, Mapping, load_mapping
+from jobs.reading.read_source import Lines, parse_csv, split_lines
+from jobs.reading.rules import broken_rules
 from jobs.schemas import arrow_schema
 
 log = logging.getLogger(__name__)

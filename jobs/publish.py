@@ -20,10 +20,10 @@ from expectations.version import code_version
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable
-from jobs.publish_staging import content_digest, drop_leftovers, load, make_attachable, not_set_up
-from jobs.publish_switch import Snapshot, switch
-from jobs.warehouse import connect, uri
-from jobs.warehouse_ddl import PARTITIONED
+from jobs.marts.publish_staging import content_digest, drop_leftovers, load, make_attachable, not_set_up
+from jobs.marts.publish_switch import Snapshot, switch
+from jobs.marts.warehouse import connect, uri
+from jobs.marts.warehouse_ddl import PARTITIONED
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def audit(
             f"audit of {day}: {found:,} customers have a segment, {scored:,} a score in lake/scores: "
             f"run `python -m jobs segment --ds {day}` again"
         )
-    from jobs.gate import gate_sql  # Great Expectations takes seconds to import
+    from jobs.checks.gate import gate_sql  # Great Expectations takes seconds to import
 
     address = uri(home, driver="psycopg")
     results = [gate_sql(home, table, address, "staging", name, day) for table, name in staged.items()]

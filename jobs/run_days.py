@@ -12,9 +12,9 @@ from datetime import date
 
 from expectations.errors import DataError, LifestageError, SetupError, UnavailableError
 from expectations.version import REPOSITORY
-from jobs.airflow_env import AIRFLOW_BIN, environment, migrate
 from jobs.home import Home
-from jobs.processes import end_tree, end_with_parent
+from jobs.local.airflow_env import AIRFLOW_BIN, environment, migrate
+from jobs.local.processes import end_tree, end_with_parent
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from jobs.arguments import add_engine, job_parser
 from jobs.home import Home
 from jobs.ingest import deliveries, is_unchanged
 from jobs.lake import LakeTable
-from jobs.mapping import Mapping, load_mapping
-from jobs.processes import only_run
-from jobs.stages import Stages
-from jobs.warehouse import READER, connect
+from jobs.local.processes import only_run
+from jobs.local.stages import Stages
+from jobs.marts.warehouse import READER, connect
+from jobs.reading.mapping import Mapping, load_mapping
 
 SAMPLE = "complete_journey"
 
@@ -97,7 +97,7 @@ def run(stages: Stages, mapping: Mapping, landing: Path | None, days: int) -> No
 
 def initialise_databases(home: Home) -> None:
     """Airflow's and MLflow's own tables: half a minute of start-up that ingestion can hide."""
-    from jobs.airflow_env import migrate
+    from jobs.local.airflow_env import migrate
     from ml.tracking import initialise
 
     migrate(home)

@@ -14,6 +14,7 @@ _ARROW = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "bool": pa.bool_(),
     "strings": pa.list_(pa.string()),
+    "dates": pa.list_(pa.date32()),
 }
 
 

@@ -17,14 +17,21 @@ from psycopg import sql
 from expectations.errors import SetupError, UnavailableError
 from expectations.tables import WAREHOUSE
 from expectations.views import VIEWS, shown_type
-from jobs import keys
 from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.home_secrets import secret
-from jobs.mapping import load_mapping
-from jobs.postgres import ensure_running
-from jobs.warehouse import DATABASES, READER, WRITER, connect, connect_to, external_password, is_external, mlflow_uri
-from jobs.warehouse_ddl import (
+from jobs.local.postgres import ensure_running
+from jobs.marts.warehouse import (
+    DATABASES,
+    READER,
+    WRITER,
+    connect,
+    connect_to,
+    external_password,
+    is_external,
+    mlflow_uri,
+)
+from jobs.marts.warehouse_ddl import (
     database_statements,
     reader_statements,
     shown_statements,
@@ -32,6 +39,8 @@ from jobs.warehouse_ddl import (
     stored_statements,
     superuser_statements,
 )
+from jobs.reading import keys
+from jobs.reading.mapping import load_mapping
 
 log = logging.getLogger(__name__)
 

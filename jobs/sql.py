@@ -12,8 +12,8 @@ from psycopg.pq.abc import PGresult
 from expectations.errors import DataError
 from jobs.arguments import job_parser
 from jobs.home import Home
-from jobs.warehouse import READER, WRITER, connect
-from jobs.warehouse_ddl import VIEWS
+from jobs.marts.warehouse import READER, WRITER, connect
+from jobs.marts.warehouse_ddl import VIEWS
 
 NULL = "null"
 NUMERIC_TYPES = frozenset({20, 21, 23, 26, 700, 701, 790, 1700})

@@ -8,10 +8,10 @@ from expectations.segments import LIFECYCLE_STAGES, VALUE_TIERS
 from expectations.version import REPOSITORY
 from jobs.arguments import job_parser
 from jobs.home import Home
-from jobs.mapping import load_mapping
+from jobs.marts.warehouse import READER, connect, uri
+from jobs.marts.warehouse_ddl import VIEWS
+from jobs.reading.mapping import load_mapping
 from jobs.sql import format_table
-from jobs.warehouse import READER, connect, uri
-from jobs.warehouse_ddl import VIEWS
 
 if TYPE_CHECKING:
     import psycopg

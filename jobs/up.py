@@ -15,10 +15,10 @@ import urllib.request
 from datetime import datetime
 
 from expectations.errors import UnavailableError
-from jobs.airflow_env import ADMIN, AIRFLOW_BIN, admin_password, environment, migrate
 from jobs.arguments import add_engine, job_parser
 from jobs.home import Home
-from jobs.services import Record, Service, free_port, running, start, stop_all, wait_until
+from jobs.local.airflow_env import ADMIN, AIRFLOW_BIN, admin_password, environment, migrate
+from jobs.local.services import Record, Service, free_port, running, start, stop_all, wait_until
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from jobs.postgres import ensure_running
+    from jobs.local.postgres import ensure_running
 
     home = Home.from_environment(args.home)
     home.sources  # noqa: B018 - a home that was never set up has nothing to show
@@ -72,7 +72,7 @@ def services(home: Home, before: dict[str, Record], args: argparse.Namespace) ->
 
 def _mlflow(home: Home, port: int) -> Service:
     """MLflow's UI over the home's tracking database. The address goes by environment: it holds a password."""
-    from jobs.warehouse import mlflow_uri
+    from jobs.marts.warehouse import mlflow_uri
 
     hosts = f"127.0.0.1:{port},localhost:{port}"
     command = [

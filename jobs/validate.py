@@ -14,8 +14,8 @@ from expectations.contract import Table
 from expectations.events import EVENTS, INGEST_REPORT
 from expectations.tables import LAKE
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
+from jobs.checks.gate import GateResult, contract_digest, gate_frame, result_path
 from jobs.engine import open_engine
-from jobs.gate import GateResult, contract_digest, gate_frame, result_path
 from jobs.home import Home
 from jobs.lake import LakeTable
 
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
     """Prints one line a table. DataError if a check of severity fail is broken or a partition is missing."""
     home = Home.from_environment(args.home)
     if args.docs:
-        from jobs.data_docs import build_data_docs
+        from jobs.checks.data_docs import build_data_docs
 
         print(build_data_docs(home))
         return

@@ -4,7 +4,7 @@ import argparse
 
 from jobs.arguments import job_parser
 from jobs.home import Home
-from jobs.warehouse import READER, WRITER, uri
+from jobs.marts.warehouse import READER, WRITER, uri
 
 
 def arg_parser() -> argparse.ArgumentParser:

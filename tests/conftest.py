@@ -19,8 +19,9 @@ def warehouse_home() -> "Iterator[Home]":
     Outside pytest's own temporary folder, which every pytest of the user closes to others: if root runs the tests,
     the server is another user's and has to pass.
     """
-    from jobs import postgres, setup
+    from jobs import setup
     from jobs.home import Home
+    from jobs.local import postgres
 
     folder = Path(tempfile.mkdtemp(prefix="lifestage tests "))
     home = Home(folder / "home")

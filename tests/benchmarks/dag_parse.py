@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from expectations.version import REPOSITORY
-from jobs.airflow_env import AIRFLOW_BIN
+from jobs.local.airflow_env import AIRFLOW_BIN
 
 PARSE = """
 import importlib.util, sys, time

@@ -32,8 +32,8 @@ def run(home: Path) -> float:
 
 def stop(home: Path) -> None:
     """Stops the home's database server, if it has one."""
-    from jobs import postgres
     from jobs.home import Home
+    from jobs.local import postgres
 
     if home.exists():
         postgres.stop(Home(home))

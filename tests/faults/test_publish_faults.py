@@ -14,11 +14,13 @@ import pytest
 
 from expectations.errors import UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
-from jobs import postgres, publish, setup, warehouse
+from jobs import publish, setup
 from jobs.home import Home
 from jobs.lake import LakeTable
+from jobs.local import postgres
+from jobs.marts import warehouse
+from jobs.marts.warehouse_ddl import VIEWS
 from jobs.schemas import arrow_schema
-from jobs.warehouse_ddl import VIEWS
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +122,7 @@ def forked():
     """Children that start with everything imported, so that a kill falls into the publish and not into imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["jobs.publish", "jobs.checkpoint", "great_expectations", "adbc_driver_postgresql.dbapi"]
+        ["jobs.publish", "jobs.checks.checkpoint", "great_expectations", "adbc_driver_postgresql.dbapi"]
     )
     return context
 

@@ -15,8 +15,10 @@ import pytest
 
 from expectations.errors import DataError, LifestageError, SetupError
 from expectations.version import REPOSITORY
-from jobs import postgres, run_days, setup, warehouse
+from jobs import run_days, setup
 from jobs.home import Home
+from jobs.local import postgres
+from jobs.marts import warehouse
 
 pytestmark = pytest.mark.slow
 DAYS = [date(2017, 12, day) for day in (29, 30, 31)]

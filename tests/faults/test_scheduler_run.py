@@ -14,9 +14,10 @@ import pytest
 
 from expectations.errors import SetupError
 from expectations.version import REPOSITORY
-from jobs import land_sample, postgres, run_days, services, setup, up
-from jobs.airflow_env import AIRFLOW_BIN, admin_password, environment
+from jobs import land_sample, run_days, setup, up
 from jobs.home import Home
+from jobs.local import postgres, services
+from jobs.local.airflow_env import AIRFLOW_BIN, admin_password, environment
 
 pytestmark = pytest.mark.slow
 FIRST, LAST = "2017-01-01", "2017-01-20"

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from expectations.version import REPOSITORY
-from jobs import postgres
 from jobs.home import Home
 from jobs.land_sample import FEEDS, land_feed, read_table
-from jobs.mapping import load_mapping
+from jobs.local import postgres
+from jobs.marts.warehouse import READER, connect
+from jobs.reading.mapping import load_mapping
 from jobs.run_shop import due_days
-from jobs.warehouse import READER, connect
 
 pytestmark = pytest.mark.slow
 LAST = "2017-12-31"

@@ -10,8 +10,8 @@ import pytest
 from jobs.engine import open_engine
 from jobs.home import Home
 from jobs.ingest import ingest_days
-from jobs.keys import ensure_key
-from jobs.mapping import Mapping, parse_mapping
+from jobs.reading.keys import ensure_key
+from jobs.reading.mapping import Mapping, parse_mapping
 from tests.jobs.corner_shop import CORNER_SHOP, HEADER
 
 

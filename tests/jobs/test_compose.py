@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from expectations.version import REPOSITORY
-from jobs import airflow_env
 from jobs.home import Home
-from jobs.warehouse import DATABASES
+from jobs.local import airflow_env
+from jobs.marts.warehouse import DATABASES
 
 TEXT = (REPOSITORY / "docker-compose.yaml").read_text()
 FILE = yaml.safe_load(TEXT)

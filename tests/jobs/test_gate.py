@@ -17,8 +17,8 @@ from psycopg import sql
 from expectations.contract import TYPES
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.version import REPOSITORY
-from jobs import warehouse
-from jobs.gate import gate_frame, gate_sql
+from jobs.checks.gate import gate_frame, gate_sql
+from jobs.marts import warehouse
 from jobs.schemas import spark_ddl
 from tests.jobs.pets import DAY, FAULTS, HARMLESS, PETS, clean
 
@@ -357,7 +357,7 @@ def test_both_verdicts_are_the_oracles_many_times(on_engine, in_warehouse, rows)
 ON_APACHE_SPARK = """
 import json, sys
 from jobs.engine import open_engine
-from jobs.gate import gate_frame
+from jobs.checks.gate import gate_frame
 from jobs.home import Home
 from pathlib import Path
 from tests.jobs.pets import DAY, PETS, clean

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs import ingest as ingest_job
-from jobs import mapping
 from jobs.aggregate import refuse_incomplete
-from jobs.keys import CustomerKeys
 from jobs.lake import LakeTable
-from jobs.map_rows import times
+from jobs.reading import mapping
+from jobs.reading.keys import CustomerKeys
+from jobs.reading.map_rows import times
 from tests.jobs.corner_shop import CORNER_SHOP, HEADER
 
 DAY = date(2024, 3, 4)  # a Monday

@@ -14,8 +14,8 @@ from expectations.contract import Column, Table
 from expectations.errors import DataError, SetupError
 from expectations.version import REPOSITORY
 from jobs.home import Home
-from jobs.keys import CustomerKeys, ensure_key
 from jobs.lake import LakeTable, recipe_of
+from jobs.reading.keys import CustomerKeys, ensure_key
 from jobs.schemas import arrow_schema
 
 DAY = date(2024, 3, 4)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expectations.errors import SetupError
-from jobs.mapping import available, load_mapping, parse_mapping
+from jobs.reading.mapping import available, load_mapping, parse_mapping
 from tests.jobs.corner_shop import CORNER_SHOP
 
 

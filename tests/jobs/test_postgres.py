@@ -17,11 +17,13 @@ import pytest
 
 from expectations.errors import SetupError, UnavailableError
 from expectations.version import REPOSITORY
-from jobs import postgres, postgres_cluster, setup, warehouse
+from jobs import setup
 from jobs.home import Home
 from jobs.home_secrets import secret
+from jobs.local import postgres, postgres_cluster
+from jobs.marts import warehouse
 
-START = "from pathlib import Path; from jobs.home import Home; from jobs import postgres; import sys\n"
+START = "from pathlib import Path; from jobs.home import Home; from jobs.local import postgres; import sys\n"
 PRINT_PID = START + "print(postgres.ensure_running(Home(Path(sys.argv[1])), 'test').pid)"
 
 
@@ -30,7 +32,10 @@ NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
 
 def others_may_run_python():
     try:
-        return subprocess.run([sys.executable, "-c", "import jobs.postgres"], cwd=REPOSITORY, **NOBODY).returncode == 0
+        return (
+            subprocess.run([sys.executable, "-c", "import jobs.local.postgres"], cwd=REPOSITORY, **NOBODY).returncode
+            == 0
+        )
     except OSError:
         return False
 

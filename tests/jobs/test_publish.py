@@ -16,11 +16,12 @@ import pytest
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, LIFECYCLE_PHASES, SCORES, SEGMENT_SETTINGS
 from expectations.version import REPOSITORY
-from jobs import publish, publish_switch, setup, warehouse
+from jobs import publish, setup
 from jobs.home import Home
 from jobs.lake import LakeTable
+from jobs.marts import publish_switch, warehouse
+from jobs.marts.warehouse_ddl import VIEWS
 from jobs.schemas import arrow_schema
-from jobs.warehouse_ddl import VIEWS
 
 DAY = date(2017, 12, 30)
 NEXT = DAY + timedelta(days=1)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from expectations.errors import DataError
-from jobs.read_source import parse_csv, split_lines
+from jobs.reading.read_source import parse_csv, split_lines
 
 ROWS = b"id,note\n" + b"".join(b"%d,%d\n" % (n, n * 7919 % 104729) for n in range(20_000))
 

@@ -6,8 +6,8 @@ import pytest
 
 from expectations.errors import DataError
 from jobs.home import Home
+from jobs.local.stages import StageFailed, Stages
 from jobs.run_shop import landed_days, plan_days, require_landed
-from jobs.stages import StageFailed, Stages
 
 MONDAY = date(2024, 3, 4)
 

@@ -14,10 +14,11 @@ import pytest
 
 from expectations.errors import DataError, LifestageError, SetupError, UnavailableError
 from expectations.version import REPOSITORY
-from jobs import down, run_days, services, up
-from jobs.airflow_env import admin_password, environment
+from jobs import down, run_days, up
 from jobs.home import Home
-from jobs.processes import end_tree, only_run
+from jobs.local import services
+from jobs.local.airflow_env import admin_password, environment
+from jobs.local.processes import end_tree, only_run
 
 PARENT = """
 import signal, subprocess, sys, time
@@ -224,7 +225,8 @@ def test_sigint_ends_what_is_being_started(home):
     """A person who presses Ctrl-C while waiting leaves nothing behind."""
     program = f"""
 from pathlib import Path
-from jobs import services, up
+from jobs import up
+from jobs.local import services
 from jobs.home import Home
 import os, sys
 home = Home(Path({str(home.path)!r}))
@@ -246,7 +248,7 @@ STAGE = """
 import argparse, os
 from pathlib import Path
 from jobs.home import Home
-from jobs.stages import Stages
+from jobs.local.stages import Stages
 
 def arg_parser():
     return argparse.ArgumentParser()
@@ -278,7 +280,8 @@ def test_a_stage_ends_with_the_command_that_runs_it(home, tmp_path, number):
 
 def test_one_run_over_a_home_at_a_time(home):
     program = (
-        "import sys, time; from pathlib import Path; from jobs.home import Home; from jobs.processes import only_run\n"
+        "import sys, time; from pathlib import Path; from jobs.home import Home\n"
+        "from jobs.local.processes import only_run\n"
         "with only_run(Home(Path(sys.argv[1]))): print('has it', flush=True); time.sleep(300)"
     )
     other = subprocess.Popen(

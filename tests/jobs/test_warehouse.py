@@ -14,9 +14,11 @@ from expectations.dictionary import FILE as DICTIONARY
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.tables import WAREHOUSE
 from expectations.views import VIEWS
-from jobs import keys, setup, sql, summary, warehouse, warehouse_uri
+from jobs import setup, sql, summary, warehouse_uri
 from jobs.home import Home
-from jobs.warehouse_ddl import stored_name
+from jobs.marts import warehouse
+from jobs.marts.warehouse_ddl import stored_name
+from jobs.reading import keys
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
     from pyspark.sql import DataFrame
 
-    from jobs.checkpoint import Batch
+    from jobs.checks.checkpoint import Batch
 
 HELD = "as expected"
 
@@ -108,7 +108,7 @@ def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last:
     Over a range the row counts are checked day by day and everything else over all rows at once.
     UnavailableError if the engine could not compute a check.
     """
-    from jobs.checkpoint import frame_batch
+    from jobs.checks.checkpoint import frame_batch
 
     last = last or day
     wrong = _wrong_types(table, {name: found.lower() for name, found in frame.dtypes}, dialect=0)
@@ -124,7 +124,7 @@ def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day
 
     SetupError if there is no such relation, UnavailableError if a check could not be computed.
     """
-    from jobs.checkpoint import relation_batch, relation_shape
+    from jobs.checks.checkpoint import relation_batch, relation_shape
 
     found, rows = relation_shape(uri, schema, relation)
     path = home.validations / table.name / f"{day}-warehouse.json"

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from jobs.yaml_lines import Lined
+from jobs.reading.yaml_lines import Lined
 
 
 def check_files(feed: Lined) -> None:

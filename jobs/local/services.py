@@ -16,7 +16,7 @@ import psutil
 from expectations.errors import UnavailableError
 from expectations.version import REPOSITORY
 from jobs.home import Home
-from jobs.processes import CLOCK_SLACK_S, end_session
+from jobs.local.processes import CLOCK_SLACK_S, end_session
 
 log = logging.getLogger(__name__)
 

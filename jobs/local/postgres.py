@@ -16,7 +16,7 @@ import psutil
 
 from expectations.errors import SetupError, UnavailableError
 from jobs.home import Home
-from jobs.postgres_cluster import data_folder, give_to_server, log_file, prepare, run_tool, write_settings
+from jobs.local.postgres_cluster import data_folder, give_to_server, log_file, prepare, run_tool, write_settings
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from psycopg.conninfo import conninfo_to_dict
 from expectations.errors import SetupError, UnavailableError
 from jobs.home import Home
 from jobs.home_secrets import secret
-from jobs.postgres import ensure_running
-from jobs.postgres_cluster import is_made
+from jobs.local.postgres import ensure_running
+from jobs.local.postgres_cluster import is_made
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from expectations.contract import Table
 from expectations.errors import UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, PUBLISH_LOG, SEGMENT_SUMMARY
 from expectations.views import rounded
-from jobs.publish_staging import DAY_CHECK
-from jobs.warehouse_ddl import POINTER, partition_name, quoted, stored_name
+from jobs.marts.publish_staging import DAY_CHECK
+from jobs.marts.warehouse_ddl import POINTER, partition_name, quoted, stored_name
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from expectations.errors import DataError
 from expectations.suites import build_suite
 from expectations.tables import TABLES
-from jobs.checkpoint import quiet_context
+from jobs.checks.checkpoint import quiet_context
 from jobs.home import Home
 
 

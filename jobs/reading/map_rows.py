@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.events import EVENTS
-from jobs.keys import CustomerKeys
-from jobs.mapping import EventTypeRule, Feed, Mapping
+from jobs.reading.keys import CustomerKeys
+from jobs.reading.mapping import EventTypeRule, Feed, Mapping
 from jobs.schemas import arrow_schema
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from expectations.errors import LifestageError
 from expectations.version import REPOSITORY
 from jobs.home import Home
-from jobs.processes import end_tree, end_with_parent
+from jobs.local.processes import end_tree, end_with_parent
 
 
 class StageFailed(LifestageError):

@@ -11,8 +11,8 @@ from expectations.contract import TYPES, Table
 from expectations.errors import SetupError, UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS
 from jobs.home import Home
-from jobs.warehouse import uri
-from jobs.warehouse_ddl import PARTITIONED, partition_name, quoted
+from jobs.marts.warehouse import uri
+from jobs.marts.warehouse_ddl import PARTITIONED, partition_name, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -51,7 +51,7 @@ def _database(home: Home) -> dict[str, str]:
     given = os.environ.get(CONNECTION)
     if given:
         return {CONNECTION: given}
-    from jobs.warehouse import airflow_uri
+    from jobs.marts.warehouse import airflow_uri
 
     rest = airflow_uri(home).split("://", 1)[1]
     return {CONNECTION: f"postgresql+psycopg2://{rest}", f"{CONNECTION}_ASYNC": f"postgresql+asyncpg://{rest}"}

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from expectations.errors import SetupError
 from expectations.events import EVENT_TYPES
-from jobs.feed_checks import check_files, check_text, check_times
-from jobs.yaml_lines import Lined, fields_of, is_text, load_lined
+from jobs.reading.feed_checks import check_files, check_text, check_times
+from jobs.reading.yaml_lines import Lined, fields_of, is_text, load_lined
 
-FOLDER = Path(__file__).parent / "sources"
+FOLDER = Path(__file__).parent.parent / "sources"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # What a feed's `columns` may fill; the rest of the events table follows from these.
 FILLABLE = (

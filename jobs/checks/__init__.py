@@ -1,0 +1,1 @@
+"""Gates on tables, by Great Expectations, and their pages."""

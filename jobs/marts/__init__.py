@@ -1,0 +1,1 @@
+"""The warehouse: connection, schema, staging and the switch that publishes."""

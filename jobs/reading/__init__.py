@@ -1,0 +1,1 @@
+"""A shop's files and what a source mapping makes of them."""
