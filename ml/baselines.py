@@ -12,19 +12,18 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import GammaRegressor, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from expectations.behaviour import FEATURE_NAMES
-
-NEVER_DAYS = 3650.0
-"""Recency, in days, that stands for "has never bought"."""
+from ml.impute import Imputer, UnseenToZero
 
 TRUSTED_TYPES = [
     "ml.baselines.TwoPart",
     "ml.baselines.signed_log1p",
+    "ml.impute.Imputer",
+    "ml.impute.UnseenToZero",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 ]
@@ -52,7 +51,7 @@ class TwoPart(BaseEstimator):
 
 def recency_rule(seed: int) -> TwoPart:
     """The later the last purchase, the likelier the next: logistic in log recency alone; spend: the mean of buyers."""
-    recency = SimpleImputer(strategy="constant", fill_value=NEVER_DAYS)
+    recency = Imputer(("recency_days",))
     column = ColumnTransformer([("recency", recency, [FEATURE_NAMES.index("recency_days")])])
     return TwoPart(make_pipeline(column, _log1p(), LogisticRegression()), DummyRegressor(strategy="mean"))
 
@@ -76,7 +75,10 @@ def gradient_boosting(seed: int) -> TwoPart:
         "early_stopping": False,
         "random_state": seed,
     }
-    return TwoPart(HistGradientBoostingClassifier(**settings), HistGradientBoostingRegressor(loss="gamma", **settings))
+    return TwoPart(
+        make_pipeline(UnseenToZero(), HistGradientBoostingClassifier(**settings)),
+        make_pipeline(UnseenToZero(), HistGradientBoostingRegressor(loss="gamma", **settings)),
+    )
 
 
 BASELINES: dict[str, Callable[[int], TwoPart]] = {
@@ -96,4 +98,4 @@ def _log1p() -> FunctionTransformer:
 
 
 def _standardised() -> list[BaseEstimator]:
-    return [SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), _log1p(), StandardScaler()]
+    return [Imputer(), _log1p(), StandardScaler()]

@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from expectations.behaviour import FEATURES
+from ml.impute import fill_values, nullable_places
 from ml.loss import sigma_of
-
-RECENCY = "recency_days"
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Preprocessing(nn.Module):
     def __init__(self, names: tuple[str, ...], clip_deviations: float) -> None:
         super().__init__()
         self.names, self.clip = names, clip_deviations
-        nullable = [i for i, name in enumerate(names) if FEATURES.column(name).nullable]
+        nullable = nullable_places(names)
         self.register_buffer("nullable", torch.tensor(nullable))
         for buffer, value in (("fill", 0.0), ("lowest", 0.0), ("highest", 1.0), ("mean", 0.0), ("scale", 1.0)):
             self.register_buffer(buffer, torch.full((len(names),), value))
@@ -66,9 +64,7 @@ class Preprocessing(nn.Module):
         """Takes fill values, range, means and deviations from ``features`` (training rows only)."""
         columns = np.ma.masked_invalid(features)
         highest = columns.max(axis=0).filled(0.0)
-        fill = np.ma.median(columns, axis=0).filled(0.0)
-        # Unknown is filled by the middle; never bought is as long ago as the training rows have seen.
-        fill[self.names.index(RECENCY)] = highest[self.names.index(RECENCY)]
+        fill = fill_values(features, self.names)
         null = np.isnan(features)
         filled = np.where(null, fill, features)
         logs = np.sign(filled) * np.log1p(np.abs(filled))

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 NETWORK = "network"
 JUDGED = ("valid", "test")
 # What decides how a model comes out, besides data and settings: other code, other models.
-RECIPE = ("dataset", "network", "loss", "train_network", "baselines", "evaluate", "train")
+RECIPE = ("dataset", "impute", "network", "loss", "train_network", "baselines", "evaluate", "train")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
-from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES, WINDOWS_DAYS
+from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES
 from expectations.contract import Table
+from expectations.features import RATIO_WINDOWS_DAYS, WINDOWS_DAYS
 from jobs.schemas import arrow_schema
 from ml.dataset import Examples, Splits, training_cutoffs
 
@@ -59,24 +60,32 @@ class Shop:
         seen, spent = self.bought[:, : today + 1], self.spent[:, : today + 1]
         days = [np.flatnonzero(row) for row in seen]
         gaps = [np.diff(d) for d in days]
-        frame = pd.DataFrame({"customer_key": self.keys, "snapshot_date": cutoff})
-        frame["tenure_days"] = today
-        frame["recency_days"] = [today - d[-1] if len(d) else None for d in days]
-        frame["first_purchase_date"] = [FIRST_DAY + timedelta(days=int(d[0])) if len(d) else None for d in days]
-        frame["last_purchase_date"] = [FIRST_DAY + timedelta(days=int(d[-1])) if len(d) else None for d in days]
-        frame["frequency_days"] = frame["order_count"] = [len(d) for d in days]
-        frame["monetary_value"] = [s.sum() / len(d) if len(d) else None for s, d in zip(spent, days, strict=True)]
-        frame["gap_mean_days"] = [g.mean() if len(g) else None for g in gaps]
-        frame["gap_last_days"] = [g[-1] if len(g) else None for g in gaps]
-        frame["gap_mean_before_last_days"] = [g[:-1].mean() if len(g) > 1 else None for g in gaps]
+        known = {"customer_key": self.keys, "snapshot_date": cutoff, "tenure_days": today}
+        known["recency_days"] = [today - d[-1] if len(d) else None for d in days]
+        known["event_recency_days"] = [today - d[-1] if len(d) else today for d in days]
+        known["first_purchase_date"] = [FIRST_DAY + timedelta(days=int(d[0])) if len(d) else None for d in days]
+        known["last_purchase_date"] = [FIRST_DAY + timedelta(days=int(d[-1])) if len(d) else None for d in days]
+        known["frequency_days"] = known["order_count"] = [len(d) for d in days]
+        known["monetary_value"] = [s.sum() / len(d) if len(d) else None for s, d in zip(spent, days, strict=True)]
+        known["gap_mean_days"] = [g.mean() if len(g) else None for g in gaps]
+        known["gap_deviation_days"] = [g.std() if len(g) > 1 else None for g in gaps]
+        known["gap_trend"] = [g[-1] / g[:-1].mean() if len(g) > 1 else None for g in gaps]
+        known["gap_last_days"] = [g[-1] if len(g) else None for g in gaps]
+        known["gap_mean_before_last_days"] = [g[:-1].mean() if len(g) > 1 else None for g in gaps]
         for window in WINDOWS_DAYS:
-            count = seen[:, -window:].sum(axis=1)
+            count, amount = seen[:, -window:].sum(axis=1), spent[:, -window:].sum(axis=1)
             for name in ("event_count", "purchase_days", "order_count", "purchase_count"):
-                frame[f"{name}_{window}d"] = count
-            for name in ("return_count", "coupon_count", "campaign_count", "return_amount", "discount_amount"):
-                frame[f"{name}_{window}d"] = 0
-            frame[f"purchase_amount_{window}d"] = spent[:, -window:].sum(axis=1)
-        return frame[FEATURES.column_names]
+                known[f"{name}_{window}d"] = count
+            known[f"purchase_amount_{window}d"] = amount
+            if window in RATIO_WINDOWS_DAYS:
+                known[f"winsorised_amount_{window}d"] = amount
+                known[f"largest_line_amount_{window}d"] = spent[:, -window:].max(axis=1)
+                known[f"average_order_amount_{window}d"] = [
+                    a / n if n else None for a, n in zip(amount, count, strict=True)
+                ]
+        # A shop of purchases alone: what counts visits, texts or campaigns is 0, what divides by them is null.
+        rest = {c.name: None if c.nullable else 0 for c in FEATURES.columns if c.name not in known}
+        return pd.DataFrame(known | rest)[FEATURES.column_names]
 
     def examples(self, cutoffs: list[date]) -> Examples:
         """What ml.dataset reads from the lake, made in memory."""
@@ -98,11 +107,9 @@ class Shop:
     def customer_day(self, day: date) -> pd.DataFrame:
         n = (day - FIRST_DAY).days
         rows = np.flatnonzero(self.bought[:, n])
-        frame = pd.DataFrame({"customer_key": self.keys[rows], "event_date": day, "arrival_date": day})
-        for name in ("event_count", "purchase_count"):
-            frame[name] = 1
-        for name in ("return_count", "coupon_count", "campaign_count", "quantity", "return_amount", "discount_amount"):
-            frame[name] = 0
+        frame = pd.DataFrame({c.name: 0 for c in CUSTOMER_DAY.columns}, index=range(len(rows)))
+        frame["customer_key"], frame["event_date"], frame["arrival_date"] = self.keys[rows], day, day
+        frame["event_count"] = frame["purchase_count"] = 1
         frame["order_ids"] = [[f"{day}-{row}"] for row in rows]
         frame["purchase_amount"] = self.spent[rows, n]
         return frame
