@@ -151,6 +151,15 @@ INGEST_REPORT = Table(
                description="Rows per failed rule and per drop policy, as name=count; name=count."),
         Column(name="quarantine_share", type="double", minimum=0, maximum=1, unit="share",
                description="rows_quarantined / rows_read; 0 for an empty file."),
+        Column(name="rows_unknown_product", type="int64", minimum=0, unit="rows",
+               description="Rows kept that name a product the delivered products do not hold; 0 where the shop "
+               "delivers no products."),
+        Column(name="rows_with_text", type="int64", minimum=0, unit="rows", description="Rows kept that hold a text."),
+        Column(name="feed", type="string", description="Which feed of the mapping the file belongs to."),
+        Column(name="header", type="string",
+               description="Names of the columns, sorted, parted by line breaks; empty if the file has none."),
+        Column(name="added_columns", type="string",
+               description="Columns that the feed's previous delivery did not have, parted by commas; empty if none."),
         ARRIVAL_DATE,
     ),
     checks=(

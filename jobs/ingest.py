@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from expectations.contract import Table
 from expectations.errors import DataError, SetupError
@@ -26,6 +27,7 @@ from jobs.reading.map_rows import map_rows
 from jobs.reading.mapping import Feed, Mapping, load_mapping
 from jobs.reading.read_source import Lines, parse_csv, split_lines
 from jobs.reading.rules import broken_rules
+from jobs.reading.sessions import with_sessions
 from jobs.schemas import arrow_schema
 
 log = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ def ingest_days(home: Home, mappings: list[Mapping], days: list[date], skip_unch
             totals["days unchanged"] += 1
             continue
         read = [_read(item, keys, day, problems) for item in expected]
-        _write(home, day, read)
+        _write(home, day, read, {mapping.source: mapping.session_gap_minutes for mapping in mappings})
         for result in read:
             totals += _counts(result.report)
     log.info(
@@ -153,16 +155,21 @@ def read_delivery(item: Delivery, lines: Lines, digest: str, keys: CustomerKeys,
         "source_file": pa.repeat(pa.scalar(item.file), len(parsed.line)),
         "source_line": pa.array(parsed.line),
     }
+    mapped.columns |= {
+        "is_session_start": pa.repeat(pa.scalar(False), len(parsed.line)),
+        "is_bounce": pa.repeat(pa.scalar(False), len(parsed.line)),
+        "session_step_seconds": pa.repeat(pa.scalar(0, pa.int32()), len(parsed.line)),
+    }
     schema = arrow_schema(EVENTS)
     events = pa.table([mapped.columns[name] for name in schema.names], names=schema.names)
     rules_of = _rules_by_line(parsed.line, broken) | {n: [rule] for n, rule in parsed.refused.items()}
     reasons = Counter(rule for rules in rules_of.values() for rule in rules)
     reasons += Counter({name: int(mask.sum()) for name, mask in _first_policy(mapped.dropped).items()})
     return Day(
-        events.filter(pa.array(~dropped & ~refused)).cast(schema),
+        events := events.filter(pa.array(~dropped & ~refused)).cast(schema),
         _quarantine(item, lines, rules_of, day),
-        _report(item, digest, not lines.is_truncated, day, kept=int((~dropped & ~refused).sum()), refused=len(rules_of),
-                dropped=int(dropped.sum()), reasons=reasons),
+        _report(item, digest, not lines.is_truncated, day, kept=len(events), refused=len(rules_of),
+                dropped=int(dropped.sum()), reasons=reasons, with_text=len(events) - events["text"].null_count),
     )  # fmt: skip
 
 
@@ -199,7 +206,15 @@ def _quarantine(item: Delivery, lines: Lines, rules_of: dict[int, list[str]], da
 
 
 def _report(
-    item: Delivery, digest: str, is_complete: bool, day: date, kept: int, refused: int, dropped: int, reasons: Counter
+    item: Delivery,
+    digest: str,
+    is_complete: bool,
+    day: date,
+    kept: int,
+    refused: int,
+    dropped: int,
+    reasons: Counter,
+    with_text: int = 0,
 ) -> pa.Table:
     read = kept + refused + dropped
     row = {
@@ -214,6 +229,11 @@ def _report(
         "rows_dropped": dropped,
         "reasons": "; ".join(f"{name}={n}" for name, n in sorted(reasons.items()) if n),
         "quarantine_share": refused / read if read else 0.0,
+        "rows_unknown_product": 0,
+        "rows_with_text": with_text,
+        "feed": item.feed.name,
+        "header": "",
+        "added_columns": "",
         "arrival_date": day,
     }
     return pa.Table.from_pylist([row], schema=arrow_schema(INGEST_REPORT))
@@ -241,9 +261,15 @@ def is_unchanged(home: Home, day: date, files: list[Delivery]) -> bool:
     return was == now and all(row["is_complete"] for row in known)
 
 
-def _write(home: Home, day: date, read: list[Day]) -> None:
+def _write(home: Home, day: date, read: list[Day], gaps: dict[str, int]) -> None:
     """Replaces the day in all three tables; the report comes last, since it says that the day is done."""
-    for table, part in ((EVENTS, "events"), (QUARANTINE, "quarantine"), (INGEST_REPORT, "report")):
+    events = pa.concat_tables([_no_rows(EVENTS), *(result.events for result in read)])
+    events = events.sort_by([(name, "ascending") for name in EVENTS.key])
+    of_sources = [
+        with_sessions(events.filter(pc.equal(events["source"], source)), gap, day) for source, gap in gaps.items()
+    ]
+    LakeTable(home, EVENTS).write_arrow(day, pa.concat_tables([_no_rows(EVENTS), *of_sources]))
+    for table, part in ((QUARANTINE, "quarantine"), (INGEST_REPORT, "report")):
         parts = [getattr(result, part) for result in read]
         LakeTable(home, table).write_arrow(day, pa.concat_tables([_no_rows(table), *parts]))
 

@@ -1,5 +1,6 @@
 """Strings of a source's columns → typed columns of the events table, by the feed's mapping. Pure; keeps row order."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -14,6 +15,12 @@ from jobs.schemas import arrow_schema
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _LARGEST = 1e13  # what a decimal(18,4) can hold
+_TEXTS = (
+    "session_id", "order_id", "product_id", "category", "brand", "campaign_id", "currency", "channel", "device",
+    "country", "payment_method", "text",
+)  # fmt: skip
+_HASHED = {"product_hash": "product_id", "category_hash": "category", "brand_hash": "brand", "device_hash": "device",
+           "payment_hash": "payment_method"}  # fmt: skip
 
 
 @dataclass
@@ -99,24 +106,38 @@ def _map_types(out: Mapped, text: dict[str, pa.Array], rule: EventTypeRule, size
 
 
 def _map_times(out: Mapped, text: dict[str, pa.Array], feed: Feed, timezone: str) -> None:
-    written = text[feed.columns["event_time"][0]]
-    local = times(written, feed.time_formats)
-    # An hour that the clock skips or repeats is read as the earlier of its two meanings.
-    zoned = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="earliest")
-    out.columns["event_time"] = zoned.cast(pa.timestamp("us", tz="UTC"))
-    out.columns["event_date"] = local.cast(pa.date32(), safe=False) if len(local) else pa.array([], pa.date32())
-    unreadable = _bools(pc.is_valid(_blank_to_null(written))) & ~_bools(pc.is_valid(local))
-    out.fail("event_time_not_a_time", unreadable, "event_time", "event_date")
+    size = len(text[feed.columns["event_time"][0]])
+    for name in ("event_time", "arrival_time"):
+        if name not in feed.columns:
+            out.columns[name] = pa.nulls(size, pa.timestamp("us", tz="UTC"))
+            continue
+        written = text[feed.columns[name][0]]
+        local, hour = times(written, feed.time_formats)
+        # An hour that the clock skips or repeats is read as the earlier of its two meanings.
+        zoned = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="earliest")
+        out.columns[name] = zoned.cast(pa.timestamp("us", tz="UTC"))
+        unreadable = _bools(pc.is_valid(_blank_to_null(written))) & ~_bools(pc.is_valid(local))
+        out.fail(f"{name}_not_a_time", unreadable, *(("event_time", "event_date") if name == "event_time" else ()))
+        if name == "event_time":
+            out.columns["event_date"] = local.cast(pa.date32(), safe=False) if size else pa.array([], pa.date32())
+            out.columns["event_hour"] = hour
 
 
-def times(written: pa.Array, formats: tuple[str, ...]) -> pa.Array:
-    """Text → local times by the first format that fits; null where none does. Every distinct text is read once.
+def times(written: pa.Array, formats: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
+    """Text → local times by the first format that fits, and their hours; null where none does or tells an hour.
 
-    A time counts only if it is written back as it stood: the parser takes 30 February for 1 March, 24 for the year 24.
+    Every distinct text is read once. A time counts only if it is written back as it stood: the parser takes
+    30 February for 1 March, 24 for the year 24.
     """
     encoded = written.dictionary_encode()
-    texts = encoded.dictionary
-    return pc.coalesce(*(_times(texts, each) for each in formats)).take(encoded.indices)
+    local, hour = pa.nulls(len(encoded.dictionary), pa.timestamp("us")), pa.nulls(len(encoded.dictionary), pa.int32())
+    for form in formats:
+        read = _times(encoded.dictionary, form)
+        if "%H" in form or "%I" in form:
+            fresh = pc.if_else(pc.is_null(local), pc.hour(read).cast(pa.int32()), pa.scalar(None, pa.int32()))
+            hour = pc.coalesce(hour, fresh)
+        local = pc.coalesce(local, read)
+    return local.take(encoded.indices), hour.take(encoded.indices)
 
 
 def _times(texts: pa.Array, form: str) -> pa.Array:
@@ -130,15 +151,36 @@ def _times(texts: pa.Array, form: str) -> pa.Array:
 
 
 def _map_texts(out: Mapped, text: dict[str, pa.Array], feed: Feed, mapping: Mapping, size: int) -> None:
-    for name in ("order_id", "product_id", "campaign_id", "country", "currency"):
-        out.columns[name] = _blank_to_null(text[feed.columns[name][0]]) if name in feed.columns else _nulls(size)
+    for name in _TEXTS:
+        parts = [_blank_to_null(text[column]) for column in feed.columns.get(name, ())]
+        out.columns[name] = _joined(parts) if parts else _nulls(size)
+    for name, of in _HASHED.items():
+        out.columns[name] = hashed(out.columns[of])
     if "currency" not in feed.columns:
         out.columns["currency"] = _constant(mapping.currency, size)
 
 
+def _joined(parts: list[pa.Array]) -> pa.Array:
+    """A path of the parts that are there, parted by dots."""
+    if len(parts) == 1:
+        return parts[0]
+    return _blank_to_null(pc.binary_join_element_wise(*parts, ".", null_handling="skip"))
+
+
+def hashed(text: pa.Array) -> pa.Array:
+    """31 bits of SHA-256 of each text, every distinct text hashed once. Null stays null."""
+    encoded = text.dictionary_encode()
+    return pa.array([hash31(value) for value in encoded.dictionary.to_pylist()], pa.int32()).take(encoded.indices)
+
+
+def hash31(text: str) -> int:
+    """The first 4 bytes of SHA-256 of the text in UTF-8, big-endian, with the top bit cleared."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
+
+
 def _map_numbers(out: Mapped, text: dict[str, pa.Array], feed: Feed, size: int) -> None:
     numbers = {}
-    for name in ("quantity", "unit_price", "amount", "discount_amount"):
+    for name in ("quantity", "unit_price", "amount", "price", "discount_amount", "rating"):
         target = "amount" if name == "unit_price" else name
         parts = [_number(out, c, text[c], target) for c in feed.columns.get(name, ())]
         if parts:
@@ -151,8 +193,18 @@ def _map_numbers(out: Mapped, text: dict[str, pa.Array], feed: Feed, size: int) 
             numbers[name] = pc.multiply(numbers[name], sign)
     if "amount" not in numbers and {"quantity", "unit_price"} <= numbers.keys():
         numbers["amount"] = pc.multiply(numbers["quantity"], numbers["unit_price"])
-    for name in ("quantity", "amount", "discount_amount"):
+    numbers.setdefault("price", numbers.get("unit_price"))
+    for name in ("quantity", "amount", "price", "discount_amount"):
         out.columns[name] = _decimal(out, name, numbers.get(name), size)
+    out.columns["price"] = pc.coalesce(out.columns["price"], _price(out.columns["amount"], out.columns["quantity"]))
+    out.columns["rating"] = numbers.get("rating", pa.nulls(size, pa.float64()))
+
+
+def _price(amount: pa.Array, quantity: pa.Array) -> pa.Array:
+    """amount / quantity to four places; null for no items, or where it is more than a price can hold."""
+    items = pc.if_else(pc.greater(quantity, 0), quantity, pa.scalar(None, quantity.type)).cast(pa.float64())
+    price = pc.round(pc.divide(amount.cast(pa.float64()), items), 4)
+    return pc.if_else(pc.less(pc.abs(price), _LARGEST), price, None).cast(amount.type, safe=False)
 
 
 def _number(out: Mapped, column: str, text: pa.Array, target: str) -> pa.Array:

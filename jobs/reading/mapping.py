@@ -18,9 +18,12 @@ FOLDER = Path(__file__).parent.parent / "sources"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # What a feed's `columns` may fill; the rest of the events table follows from these.
 FILLABLE = (
-    "customer_id", "event_time", "order_id", "product_id", "campaign_id", "quantity", "amount", "unit_price",
-    "discount_amount", "currency", "country",
+    "customer_id", "event_time", "arrival_time", "session_id", "order_id", "product_id", "category", "brand",
+    "campaign_id", "quantity", "amount", "unit_price", "price", "discount_amount", "currency", "channel", "device",
+    "country", "payment_method", "text", "rating",
 )  # fmt: skip
+# Targets that take several columns of the file.
+SEVERAL = {"discount_amount": "adds up", "category": "joins"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,7 @@ class Mapping:
     currency: str
     feeds: tuple[Feed, ...]
     expected: Expected = Expected()
+    session_gap_minutes: int = 30
     simulated: bool = False
     digest: str = ""
 
@@ -160,8 +164,9 @@ def _columns(feed: Lined) -> dict[str, tuple[str, ...]]:
     for target, named in raw.items():
         if target not in FILLABLE:
             raw.fail(f"columns: no such target {target!r}; known: {', '.join(FILLABLE)}", target)
-        if isinstance(named, list) and target != "discount_amount":
-            raw.fail(f"columns: {target} takes one column; only discount_amount adds up several", target)
+        if isinstance(named, list) and target not in SEVERAL:
+            takers = ", ".join(f"{name} {what} several" for name, what in SEVERAL.items())
+            raw.fail(f"columns: {target} takes one column; only {takers}", target)
         if not named or not all(is_text(c) for c in (named if isinstance(named, list) else [named])):
             raw.fail(f"columns: {target} must name a column of the file, found {named!r}", target)
     for target in ("customer_id", "event_time"):

@@ -70,6 +70,7 @@ def _is_date(value: Any) -> bool:
 _KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     str: ("a text (in quotes where YAML takes it for something else)", is_text),
     bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number, 0 or more", lambda value: type(value) is int and value >= 0),
     date: ("a date (YYYY-MM-DD)", _is_date),
     tuple[str, ...]: ("a list of texts, not empty", _list_of(is_text, 1)),
     tuple[date, ...]: ("a list of dates (YYYY-MM-DD)", _list_of(_is_date, 0)),

@@ -102,7 +102,7 @@ def test_a_bad_row_goes_to_quarantine_with_its_rules_and_place(home, land, inges
 )
 def test_a_time_counts_as_its_format_writes_it(form, good, bad):
     # One digit is enough only where the format says so.
-    assert times(pa.array([*good, *bad, None]), (form,)).to_pylist() == (
+    assert times(pa.array([*good, *bad, None]), (form,))[0].to_pylist() == (
         [datetime.fromisoformat("2024-03-04")] * len(good) + [None] * len(bad) + [None]
     )
 
@@ -116,7 +116,7 @@ def test_times_are_those_that_python_reads(month, day, clock):
         expected = datetime.strptime(f"{text}+0000", "%Y-%m-%d %H:%M:%S%z").replace(tzinfo=None)
     except ValueError:
         expected = None
-    assert times(pa.array([text]), ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d")).to_pylist() == [expected]
+    assert times(pa.array([text]), ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"))[0].to_pylist() == [expected]
 
 
 def test_text_that_is_not_utf8_costs_its_line_alone(home, land, ingest):
