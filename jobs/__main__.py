@@ -9,6 +9,7 @@ COMMANDS = {
     "setup": "create the home, its warehouse, roles, tables and views; safe to repeat",
     "land_sample": "land the sample shop (Complete Journey, simulated from real patterns) as daily files",
     "ingest": "landing files → lake/events; bad rows → quarantine",
+    "quarantine": "what was refused on a day and why; --replay ingests it again",
     "validate": "Great Expectations gate on one table and day",
     "aggregate": "events → customer-day rows",
     "build_features": "customer-day rows → features as of a date",
