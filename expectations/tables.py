@@ -11,6 +11,7 @@ from expectations.behaviour import (
 from expectations.contract import Table
 from expectations.dimensions import DIMENSIONS
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
+from expectations.profiles import EVENT_PROFILE, PRICE_BOUNDS
 from expectations.segments import (
     CUSTOMER_SEGMENTS,
     PUBLISH_LOG,
@@ -20,7 +21,7 @@ from expectations.segments import (
 )
 
 LAKE = (
-    *(EVENTS, QUARANTINE, INGEST_REPORT, *DIMENSIONS),
+    *(EVENTS, QUARANTINE, INGEST_REPORT, *DIMENSIONS, EVENT_PROFILE, PRICE_BOUNDS),
     *(CUSTOMER_DAY, CUSTOMER_MONTH, CUSTOMER_HISTORY, CUSTOMER_PRODUCT, FEATURES, PREFERENCES),
     *(SCORES, CUSTOMER_SEGMENTS, SEGMENT_SETTINGS),
 )

@@ -13,7 +13,7 @@ from jobs.home import Home
 S = TypeVar("S")
 
 
-SECTIONS = ("segment",)
+SECTIONS = ("segment", "outliers", "features")
 
 
 def load_settings(home: Home, section: str, kind: type[S]) -> S:
@@ -24,14 +24,25 @@ def load_settings(home: Home, section: str, kind: type[S]) -> S:
     for name, value in values.items():
         if name not in known:
             raise SetupError(f"{path}: {section} has no setting {name!r}; known: {', '.join(known)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise SetupError(f"{path}: {section}.{name} must be a number, found {value!r}")
-        if not 0 <= value < math.inf:
-            raise SetupError(f"{path}: {section}.{name} must be 0 or more, found {value!r}")
+        if wrong := _misfit(value, known[name].default):
+            raise SetupError(f"{path}: {section}.{name} must be {wrong}, found {value!r}")
     try:
         return kind(**values)
     except ValueError as error:
         raise SetupError(f"{path}: {section}: {error}") from error
+
+
+def _misfit(value: object, default: object) -> str:
+    """What ``value`` should be to stand in for ``default``; empty if it can."""
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "true or false"
+    if isinstance(default, str):
+        return "" if isinstance(value, str) else "a text"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "a number"
+    if isinstance(default, int) and not isinstance(value, int):
+        return "a whole number"
+    return "" if 0 <= value < math.inf else "0 or more"
 
 
 def _sections(path: Path) -> dict[str, dict]:
@@ -45,5 +56,5 @@ def _sections(path: Path) -> dict[str, dict]:
         if name not in SECTIONS:
             raise SetupError(f"{path}: no section {name!r}; known: {', '.join(SECTIONS)}")
         if not isinstance(values or {}, dict):
-            raise SetupError(f"{path}: {name} must hold `setting: number` pairs, found {values!r}")
+            raise SetupError(f"{path}: {name} must hold `setting: value` pairs, found {values!r}")
     return chosen or {}

@@ -15,7 +15,7 @@ from jobs.settings import load_settings
         ("segment: {new_days: -5}", r"segment.new_days must be 0 or more, found -5"),
         ("segment: {new_days: .inf}", r"segment.new_days must be 0 or more, found inf"),
         ("segment: {new_days: true}", r"segment.new_days must be a number, found True"),
-        ("segment: [1]", r"segment must hold `setting: number` pairs"),
+        ("segment: [1]", r"segment must hold `setting: value` pairs"),
         ("- segment", r"must hold sections \(segment\)"),
         ("segment: {", r"settings.yaml is not YAML"),
     ],

@@ -1,0 +1,1 @@
+"""Events → customer-days → months → features: what is measured of a customer."""
