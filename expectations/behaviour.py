@@ -42,6 +42,7 @@ CUSTOMER_MONTH = Table(
         _ARRIVAL_MONTH,
         Column(name="period_start", type="date",
                description="arrival_month for events of the month itself; for earlier events, their event date."),
+        Column(name="first_event_date", type="date", description="Earliest event date in the row."),
         Column(name="last_event_date", type="date", description="Latest event date in the row."),
         *_MEASURES,
         _ORDER_IDS,

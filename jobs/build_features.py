@@ -1,30 +1,29 @@
-"""lake/customer_day → lake/features: recency, frequency, monetary value and activity of every customer as of a date.
+"""lake/customer_day → lake/features, preferences: what is known of every customer as of a date.
 
 Point-in-time: a snapshot of D uses rows that happened by D and had arrived by D, so a late event never changes a past
-snapshot, and running D again gives the same bytes.
+snapshot, and running D again gives the same bytes. Months that have closed are rolled up first, once.
 """
 
 import argparse
 import logging
-import sys
 from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from expectations.behaviour import CUSTOMER_DAY, FEATURES, WINDOWS_DAYS
+from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_MONTH, CUSTOMER_PRODUCT, FEATURES, PREFERENCES
+from expectations.dimensions import CUSTOMERS
 from expectations.errors import DataError
 from expectations.events import EVENTS
 from jobs.arguments import add_engine, add_skip_unchanged, job_parser
+from jobs.behaviour import customers, demographics, merging, months, plan, preferences, rollup, windows
 from jobs.engine import open_engine
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger(__name__)
-_COUNTS = ("event_count", "purchase_count", "return_count", "coupon_count", "campaign_count")
-_AMOUNTS = ("purchase_amount", "return_amount", "discount_amount")
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -39,90 +38,13 @@ def arg_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def features_as_of(customer_day: "DataFrame", snapshot: date) -> "DataFrame":
-    """Rows of the features contract from customer_day rows; what happened or arrived after ``snapshot`` is left out."""
-    from pyspark.sql import functions as F
-
-    now = F.lit(snapshot.isoformat()).cast("date")
-    known = customer_day.where((F.col("arrival_date") <= now) & (F.col("event_date") <= now))
-    added = known.groupBy("customer_key").agg(
-        F.min("event_date").alias("first_event_date"),
-        F.sort_array(F.collect_set(F.when(F.col("purchase_count") > 0, F.col("event_date")))).alias("bought"),
-        _orders(F.lit(True)).alias("order_count"),
-        F.sum("purchase_amount").cast("double").alias("purchase_amount"),
-        *(column for days in WINDOWS_DAYS for column in _window(now, days)),
-    )
-    return added.select("*", *_rhythm(now)).select(
-        "customer_key",
-        now.alias("snapshot_date"),
-        F.datediff(now, F.col("first_event_date")).cast("int").alias("tenure_days"),
-        *("recency_days", "first_purchase_date", "last_purchase_date", "frequency_days", "order_count"),
-        F.when(F.col("frequency_days") > 0, F.col("purchase_amount") / F.col("frequency_days")).alias("monetary_value"),
-        *("gap_mean_days", "gap_last_days", "gap_mean_before_last_days"),
-        *(column for days in WINDOWS_DAYS for column in _window_names(now, days)),
-    )
-
-
-def _orders(inside: "Column") -> "Column":
-    """Distinct orders of the rows ``inside``: the exact sets of the days, united."""
-    from pyspark.sql import functions as F
-
-    sets = F.collect_list(F.when(inside, F.col("order_ids")))
-    return F.size(F.array_distinct(F.flatten(sets))).cast("bigint")
-
-
-def _window(now: "Column", days: int) -> list["Column"]:
-    """Sums over the last ``days`` days. Not purchase_days: it counts a set, lest late rows count twice."""
-    from pyspark.sql import functions as F
-
-    inside = F.datediff(now, F.col("event_date")) < days
-
-    def total(name: str, kind: str) -> "Column":
-        return F.coalesce(F.sum(F.when(inside, F.col(name))), F.lit(0)).cast(kind).alias(f"{name}_{days}d")
-
-    counts = [total(name, "bigint") for name in _COUNTS]
-    amounts = [total(name, "double") for name in _AMOUNTS]
-    return [*counts, *amounts, _orders(inside).alias(f"order_count_{days}d")]
-
-
-def _window_names(now: "Column", days: int) -> list["Column"]:
-    from pyspark.sql import functions as F
-
-    inside = F.filter("bought", lambda day: F.datediff(now, day) < days)
-    names = [
-        c.name for c in FEATURES.columns if c.name.endswith(f"_{days}d") and not c.name.startswith("purchase_days")
-    ]
-    return [F.size(inside).cast("bigint").alias(f"purchase_days_{days}d"), *(F.col(name) for name in names)]
-
-
-def _rhythm(now: "Column") -> list["Column"]:
-    """Recency, frequency and the gaps between purchase days, from the sorted days in ``bought``."""
-    from pyspark.sql import functions as F
-
-    count = F.size("bought")
-
-    def bought(position: int, at_least: int) -> "Column":
-        return F.when(count >= at_least, F.element_at("bought", position))
-
-    first, last, before = bought(1, 1), bought(-1, 1), bought(-2, 2)
-    return [
-        F.datediff(now, last).cast("int").alias("recency_days"),
-        first.alias("first_purchase_date"),
-        last.alias("last_purchase_date"),
-        count.cast("bigint").alias("frequency_days"),
-        F.when(count >= 2, F.datediff(last, first) / (count - 1)).cast("double").alias("gap_mean_days"),
-        F.datediff(last, before).cast("int").alias("gap_last_days"),
-        F.when(count >= 3, F.datediff(before, first) / (count - 2)).cast("double").alias("gap_mean_before_last_days"),
-    ]
-
-
 def known_days(home: Home, snapshot: date) -> list[date]:
     """The partitions up to ``snapshot``, without a hole: a missing day would silently age every customer."""
-    table, events = LakeTable(home, CUSTOMER_DAY), LakeTable(home, EVENTS)
-    ingested = [day for day in events.days() if day <= snapshot]
+    ingested = [day for day in LakeTable(home, EVENTS).days() if day <= snapshot]
     if not ingested:
         raise DataError(f"nothing was ingested up to {snapshot}: ingest and aggregate first")
-    return table.require(ingested[0] + timedelta(days=n) for n in range((snapshot - ingested[0]).days + 1))
+    wanted = (ingested[0] + timedelta(days=n) for n in range((snapshot - ingested[0]).days + 1))
+    return LakeTable(home, CUSTOMER_DAY).require(wanted)
 
 
 def training_snapshots(home: Home, cutoff: date) -> list[date]:
@@ -133,27 +55,69 @@ def training_snapshots(home: Home, cutoff: date) -> list[date]:
 
 
 @cache
-def recipe() -> str:
-    """What makes feature rows."""
-    return recipe_of(FEATURES, sys.modules[__name__])
+def _code() -> str:
+    return recipe_of(FEATURES, PREFERENCES, customers, demographics, merging, months, plan, preferences, windows)
+
+
+def recipe(home: Home) -> str:
+    """What makes feature rows: the code, and the settings of the home."""
+    return recipe_of(FEATURES, _code(), demographics.settings(home))
 
 
 def is_fresh(home: Home, snapshot: date) -> bool:
-    """Whether the snapshot was built by today's code after every partition it is built from."""
-    source = LakeTable(home, CUSTOMER_DAY)
-    return LakeTable(home, FEATURES).is_fresh(snapshot, recipe(), [(source, day) for day in known_days(home, snapshot)])
+    """Whether the snapshot was built by today's code and settings after every partition it is built from."""
+    days, told = known_days(home, snapshot), demographics.delivered(home, snapshot)
+    inputs = [(LakeTable(home, table), day) for table in (CUSTOMER_DAY, CUSTOMER_PRODUCT) for day in days]
+    inputs += [(LakeTable(home, CUSTOMERS), day) for day in told]
+    return all(LakeTable(home, table).is_fresh(snapshot, recipe(home), inputs) for table in (PREFERENCES, FEATURES))
 
 
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
-    source, target = LakeTable(home, CUSTOMER_DAY), LakeTable(home, FEATURES)
-    snapshots = args.ds or training_snapshots(home, args.for_training)
-    due = [day for day in sorted(set(snapshots)) if not (args.skip_unchanged and is_fresh(home, day))]
-    plan = {snapshot: known_days(home, snapshot) for snapshot in due}
-    if not plan:
+    snapshots = sorted(set(args.ds or training_snapshots(home, args.for_training)))
+    due = [day for day in snapshots if not (args.skip_unchanged and is_fresh(home, day))]
+    if not due:
         log.info("features are up to date")
         return
+    for snapshot in due:
+        known_days(home, snapshot)
     with open_engine(args.engine) as spark:
-        for snapshot, days in plan.items():
-            target.write(features_as_of(source.read(spark, days), snapshot), [snapshot], recipe())
-            log.info("built features as of %s from %d days", snapshot, len(days))
+        for snapshot in due:
+            build(spark, home, snapshot)
+            log.info("built features as of %s", snapshot)
+
+
+def build(spark: "SparkSession", home: Home, snapshot: date) -> None:
+    """Writes preferences and features of ``snapshot``, and the roll-ups they need."""
+    reading = plan.plan_of(snapshot, known_days(home, snapshot)[0])
+    rollup.renew(spark, home, reading)
+    LakeTable(home, PREFERENCES).write(_preferences(spark, home, snapshot), [snapshot], recipe(home))
+    LakeTable(home, FEATURES).write(_features(spark, home, snapshot, reading), [snapshot], recipe(home))
+
+
+def _preferences(spark: "SparkSession", home: Home, snapshot: date) -> "DataFrame":
+    products = LakeTable(home, CUSTOMER_PRODUCT)
+    earliest = snapshot - timedelta(days=preferences.WINDOW_DAYS - 1)
+    days = [day for day in products.days() if earliest <= day <= snapshot]
+    return preferences.preferences(products.read(spark, days), snapshot)
+
+
+def _features(spark: "SparkSession", home: Home, snapshot: date, reading: plan.Plan) -> "DataFrame":
+    rows = _rows(spark, home, snapshot, reading)
+    lives = customers.life(rollup.lives(spark, home, reading, snapshot), snapshot)
+    told = demographics.known(spark, home, snapshot)
+    sums = windows.window_sums(windows.by_age(rows))
+    return customers.customer_features(lives, sums, customers.order_windows(rows), told, snapshot)
+
+
+def _rows(spark: "SparkSession", home: Home, snapshot: date, reading: plan.Plan) -> "DataFrame":
+    """Rows of days and months with their age; what lies before every window is left out."""
+    from pyspark.sql import functions as F
+
+    days = LakeTable(home, CUSTOMER_DAY).read(spark, reading.days).withColumn("period_start", F.col("event_date"))
+    wanted = ["customer_key", "period_start", *windows.needed(), "order_ids"]
+    rows = days.select(wanted)
+    if reading.months:
+        rows = rows.unionByName(LakeTable(home, CUSTOMER_MONTH).read(spark, reading.months).select(wanted))
+    back = F.datediff(customers.day_of(snapshot), F.col("period_start"))
+    return rows.withColumn("age", windows.age(back)).where(F.col("age") < len(windows.WINDOWS_DAYS))

@@ -20,6 +20,11 @@ EDGE = 1e-9
 """Moves every bucket's edge off the prices of four decimals, so that no engine's last bit decides: up to 10 million,
 the nearest price lies 60 times farther from an edge than the error of the logarithm."""
 
+_MARKS = "mark_key bigint, " + ", ".join(
+    f"{name} decimal(18,4)" for name in ("price_rank", "lower_amount", "upper_amount")
+)
+"""What ``price_marks`` makes, said, since an empty table tells an engine nothing."""
+
 
 def mark_events(home: Home, events: "DataFrame", days: Iterable[date]) -> "DataFrame":
     """``with_price_marks`` of the events of ``days``.
@@ -79,7 +84,7 @@ def with_price_marks(events: "DataFrame", marks: pa.Table) -> "DataFrame":
     from pyspark.sql import functions as F
 
     keyed = events.withColumn("mark_key", F.when(F.col("event_type").isin("purchase", "return"), _mark_key()))
-    small = F.broadcast(events.sparkSession.createDataFrame(marks, MARKS_DDL))
+    small = F.broadcast(events.sparkSession.createDataFrame(marks, _MARKS))
     joined = keyed.join(small, "mark_key", "left")
     amount, lower, upper = F.col("amount"), F.col("lower_amount"), F.col("upper_amount")
     judged = F.col("lower_amount").isNotNull() & (amount > 0)

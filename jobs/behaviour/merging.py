@@ -1,0 +1,33 @@
+"""How rows of measures become one row: the one place that adds them up."""
+
+from typing import TYPE_CHECKING
+
+from expectations.measures import MEASURES, Measure
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+DECIMAL = "decimal(18,4)"
+
+
+def merged(measure: Measure, when: "Column | None" = None) -> "Column":
+    """The measure over a group's rows (those ``when`` holds; all by default), under its own name; never null."""
+    from pyspark.sql import functions as F
+
+    value = F.col(measure.name) if when is None else F.when(when, F.col(measure.name))
+    merge = {"sum": F.sum, "max": F.max, "bits": F.bit_or}[measure.merge]
+    kind = DECIMAL if measure.type == "decimal" else "bigint"
+    return F.coalesce(merge(value), F.lit(0)).cast(kind).alias(measure.name)
+
+
+def all_merged() -> list["Column"]:
+    """Every measure over a group's rows."""
+    return [merged(measure) for measure in MEASURES]
+
+
+def set_union(name: str) -> "Column":
+    """The arrays of a group's rows as one sorted array without doubles, null where they hold nothing."""
+    from pyspark.sql import functions as F
+
+    united = F.array_sort(F.array_distinct(F.flatten(F.collect_list(F.col(name)))))
+    return F.when(F.size(united) > 0, united).alias(name)

@@ -1,0 +1,86 @@
+"""Customer-days of an arrival month → one row a customer; months → what is known of a customer since the first day."""
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from jobs.behaviour.merging import DECIMAL, all_merged, set_union
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def month_of(day: date) -> date:
+    """The first day of the month."""
+    return day.replace(day=1)
+
+
+def months_between(first: date, last: date) -> list[date]:
+    """The months from that of ``first`` to that of ``last``, both included, by their first days."""
+    months = [month_of(first)]
+    while months[-1] < month_of(last):
+        months.append(month_of(months[-1] + timedelta(days=31)))
+    return [month for month in months if month <= month_of(last)]
+
+
+def days_of_month(month: date) -> list[date]:
+    following = month_of(month + timedelta(days=31))
+    return [month + timedelta(days=n) for n in range((following - month).days)]
+
+
+def customer_months(days: "DataFrame", month: date) -> "DataFrame":
+    """Rows of customer_month from the customer_day rows that arrived in ``month``."""
+    from pyspark.sql import functions as F
+
+    first = F.lit(month.isoformat()).cast("date")
+    bought = F.when(F.col("purchase_count") > 0, F.col("event_date"))
+    return (
+        days.withColumn("period_start", F.when(F.col("event_date") < first, F.col("event_date")).otherwise(first))
+        .groupBy("customer_key", "period_start")
+        .agg(
+            F.min("event_date").alias("first_event_date"),
+            F.max("event_date").alias("last_event_date"),
+            *all_merged(),
+            set_union("order_ids"),
+            _dates(F.collect_set(bought)),
+        )
+        .withColumn("arrival_month", first)
+    )
+
+
+def history_rows(days: "DataFrame") -> "DataFrame":
+    """customer_day or customer_month rows as rows that ``merged_history`` takes."""
+    from pyspark.sql import functions as F
+
+    if "purchase_dates" in days.columns:
+        first, last, dates = F.col("first_event_date"), F.col("last_event_date"), F.col("purchase_dates")
+    else:
+        first = last = F.col("event_date")
+        dates = F.when(F.col("purchase_count") > 0, F.array("event_date"))
+    return days.select(
+        "customer_key",
+        first.alias("first_event_date"),
+        last.alias("last_event_date"),
+        "purchase_amount",
+        "order_ids",
+        dates.alias("purchase_dates"),
+    )
+
+
+def merged_history(rows: "DataFrame") -> "DataFrame":
+    """One row a customer from history rows: the columns of customer_history but its month."""
+    from pyspark.sql import functions as F
+
+    return rows.groupBy("customer_key").agg(
+        F.min("first_event_date").alias("first_event_date"),
+        F.max("last_event_date").alias("last_event_date"),
+        F.sum("purchase_amount").cast(DECIMAL).alias("purchase_amount"),
+        set_union("order_ids"),
+        set_union("purchase_dates"),
+    )
+
+
+def _dates(values: "Column") -> "Column":
+    from pyspark.sql import functions as F
+
+    dates = F.array_sort(values)
+    return F.when(F.size(dates) > 0, dates).alias("purchase_dates")
