@@ -13,6 +13,7 @@ COMMANDS = {
     "validate": "Great Expectations gate on one table and day",
     "aggregate": "events → customer-day rows",
     "build_features": "customer-day rows → features as of a date",
+    "build_sequences": "events → the last events of each customer as of a date, for training",
     "score": "features + a model version → lake/scores",
     "segment": "scores → value tier, lifecycle stage, churn band",
     "publish": "segments → warehouse: stage, audit, one transaction",

@@ -122,6 +122,10 @@ class LakeTable:
             pq.write_table(rows, part / "part-0.parquet", compression="zstd")
             self._swap(part, day)
 
+    def row_count(self, day: date) -> int:
+        """Rows of the partition, by what its files say of themselves."""
+        return sum(pq.read_metadata(file).num_rows for file in self.folder(day).glob("*.parquet"))
+
     # -- engine --------------------------------------------------------------------------------------------------
 
     def read(self, spark: "SparkSession", days: Iterable[date]) -> "DataFrame":
@@ -158,6 +162,20 @@ class LakeTable:
         ).partitionBy("day").option("compression", "zstd").parquet(str(staged))
 
     # -- both ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def replaced(self, day: date, recipe: str = "") -> Iterator[tuple[Path, Path]]:
+        """(scratch, part): empty folders to write in. Left without an error, ``part`` takes the partition's place.
+
+        For what is not written as rows; ``recipe``: see ``is_fresh``.
+        """
+        with self._staged() as staged:
+            scratch, part = staged / "scratch", staged / "day"
+            scratch.mkdir()
+            part.mkdir()
+            yield scratch, part
+            (part / RECIPE_FILE).write_text(recipe)
+            self._swap(part, day)
 
     @contextmanager
     def _staged(self) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from jobs.home import Home
 S = TypeVar("S")
 
 
-SECTIONS = ("segment", "outliers", "features")
+SECTIONS = ("segment", "outliers", "features", "sequences", "text")
 
 
 def load_settings(home: Home, section: str, kind: type[S]) -> S:

@@ -1,0 +1,115 @@
+"""lake/events → lake/sequences: the last events of each customer as of a date, as arrays that training maps.
+
+Point-in-time: what happened and had arrived by D. Running D again gives the same bytes.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from expectations.errors import DataError
+from expectations.events import EVENTS
+from expectations.sequences import SEQUENCES
+from jobs.arguments import add_skip_unchanged, job_parser
+from jobs.home import Home
+from jobs.lake import LakeTable, recipe_of
+from jobs.settings import load_settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jobs.behaviour.sequences import SequenceSettings
+
+log = logging.getLogger(__name__)
+SLICE_ROWS = 3_000_000
+"""Events in memory at a time, unless one delivery holds more."""
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("build_sequences", __doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--ds", type=date.fromisoformat, nargs="+", metavar="D", help="snapshot dates, YYYY-MM-DD")
+    what.add_argument(
+        "--for-training", type=date.fromisoformat, metavar="D", help="every snapshot that `ml train --cutoff D` reads"
+    )
+    add_skip_unchanged(parser)
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    from jobs.behaviour.sequences import SequenceSettings
+
+    home = Home.from_environment(args.home)
+    settings = load_settings(home, "sequences", SequenceSettings)
+    for snapshot in sorted(set(args.ds or training_snapshots(home, args.for_training))):
+        if args.skip_unchanged and is_fresh(home, snapshot, settings):
+            log.info("sequences as of %s are up to date", snapshot)
+        else:
+            build(home, snapshot, settings)
+
+
+def build(home: Home, snapshot: date, settings: "SequenceSettings") -> None:
+    """Writes the sequences as of ``snapshot``."""
+    from jobs.behaviour.sequences import write_sequences
+
+    days = delivery_days(home, snapshot, settings)
+    with LakeTable(home, SEQUENCES).replaced(snapshot, recipe(settings)) as (scratch, target):
+        customers, events = write_sequences(slices(home, days), snapshot, settings, scratch, target)
+    log.info("sequences as of %s: %s events of %s customers", snapshot, f"{events:,}", f"{customers:,}")
+
+
+def delivery_days(home: Home, snapshot: date, settings: "SequenceSettings") -> list[date]:
+    """The deliveries to read, in order and without a hole: the look-back, or as much of it as the shop has."""
+    from jobs.behaviour.sequences import first_day
+
+    events = LakeTable(home, EVENTS)
+    ingested = [day for day in events.days() if day <= snapshot]
+    if not ingested:
+        raise DataError(f"nothing was ingested up to {snapshot}: ingest first")
+    first = max(ingested[0], first_day(snapshot, settings))
+    return events.require(first + timedelta(days=n) for n in range((snapshot - first).days + 1))
+
+
+def slices(home: Home, days: list[date]) -> "Iterator[tuple[date, pa.Table]]":
+    """Rows of ``days`` from the newest backwards, SLICE_ROWS at a time: (first day of the slice, rows)."""
+    from jobs.behaviour.sequence_columns import COLUMNS
+
+    events, part, rows = LakeTable(home, EVENTS), [], 0
+    for day in reversed(days):
+        size = events.row_count(day)
+        if part and rows + size > SLICE_ROWS:
+            yield part[0], events.read_arrow(part, COLUMNS)
+            part, rows = [], 0
+        part.insert(0, day)
+        rows += size
+    yield part[0], events.read_arrow(part, COLUMNS)
+
+
+def training_snapshots(home: Home, cutoff: date) -> list[date]:
+    """The cutoffs that training as of ``cutoff`` learns from and is tested on."""
+    from ml.dataset import training_cutoffs
+
+    days = LakeTable(home, EVENTS).days()
+    if not days:
+        raise DataError("lake/events is empty: ingest first")
+    return training_cutoffs(cutoff, days[0])
+
+
+@cache
+def recipe(settings: "SequenceSettings") -> str:
+    """What makes the arrays."""
+    from expectations import sequences as contract
+    from jobs.behaviour import sequence_columns, sequences
+
+    return recipe_of(SEQUENCES, contract, sequence_columns, sequences, sys.modules[__name__], settings)
+
+
+def is_fresh(home: Home, snapshot: date, settings: "SequenceSettings") -> bool:
+    """Whether the snapshot was written by today's code and settings after every delivery it is made of."""
+    events = LakeTable(home, EVENTS)
+    inputs = [(events, day) for day in delivery_days(home, snapshot, settings)]
+    return LakeTable(home, SEQUENCES).is_fresh(snapshot, recipe(settings), inputs)
