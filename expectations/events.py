@@ -23,7 +23,8 @@ SOURCE_FILE = Column(
     name="source_file", type="string", description="File the row was read from, relative to the source's landing."
 )
 SOURCE_LINE = Column(
-    name="source_line", type="int64", minimum=1, description="Line of the row in its file; the first line is 1."
+    name="source_line", type="int64", minimum=1,
+    description="Line of the row in its file, its row where a file has no lines (parquet); the first is 1.",
 )
 
 EVENTS = Table(
@@ -120,9 +121,9 @@ QUARANTINE = Table(
         SOURCE_FILE,
         SOURCE_LINE,
         Column(name="byte_start", type="int64", minimum=0, unit="bytes",
-               description="First byte of the line in the uncompressed file."),
+               description="First byte of the line in the uncompressed file; 0 where a file has no lines (parquet)."),
         Column(name="byte_end", type="int64", minimum=0, unit="bytes",
-               description="Byte after the line's last one in the uncompressed file."),
+               description="Byte after the line's last one in the uncompressed file; 0 where a file has no lines."),
         Column(name="failed_rules", type="strings", description="Every row rule the line broke."),
         ARRIVAL_DATE,
     ),
@@ -142,6 +143,8 @@ INGEST_REPORT = Table(
         Column(name="is_complete", type="bool",
                description="False where the file was missing, unreadable or cut short; what could be read was kept."),
         Column(name="mapping_digest", type="string", description="SHA-256 of the source mapping that read it."),
+        Column(name="products_digest", type="string",
+               description="SHA-256 of what made the products that its rows were looked up in; empty if there are none."),
         Column(name="rows_read", type="int64", minimum=0, unit="rows", description="Data lines in the file."),
         Column(name="rows_kept", type="int64", minimum=0, unit="rows", description="Rows written to events."),
         Column(name="rows_quarantined", type="int64", minimum=0, unit="rows", description="Rows refused by a rule."),

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -82,13 +82,19 @@ class LakeTable:
 
     # -- Arrow ---------------------------------------------------------------------------------------------------
 
-    def read_arrow(self, days: Iterable[date], columns: list[str] | None = None) -> pa.Table:
+    def read_arrow(
+        self, days: Iterable[date], columns: list[str] | None = None, coded: tuple[str, ...] = ()
+    ) -> pa.Table:
         """Rows of ``days`` in contract order of columns, partition by partition.
 
+        ``coded``: columns of text to give dictionary-encoded, as they are stored: less to read and to hold.
         DataError for a partition that does not fit the contract: written before the contract changed.
         """
         schema = arrow_schema(self.table)
         schema = pa.schema([schema.field(name) for name in columns]) if columns else schema
+        for name in coded:
+            place = schema.get_field_index(name)
+            schema = schema.set(place, schema.field(place).with_type(pa.dictionary(pa.int32(), pa.string())))
         parts = [self._read_day(day, schema) for day in self.require(days)]
         return pa.concat_tables([schema.empty_table(), *parts])
 
@@ -97,7 +103,8 @@ class LakeTable:
         for file in sorted(self.folder(day).glob("*.parquet")):
             if lacking := sorted(set(schema.names) - set(pq.read_schema(file).names)):
                 raise self._unfit(day, f"it lacks {', '.join(lacking)}")
-            part = pq.read_table(file, columns=schema.names, partitioning=None)
+            coded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+            part = pq.read_table(file, columns=schema.names, partitioning=None, read_dictionary=coded)
             try:
                 parts.append(part.select(schema.names).cast(schema))
             except (pa.ArrowInvalid, ValueError) as error:
@@ -110,16 +117,30 @@ class LakeTable:
             "run the job that writes it again"
         )
 
-    def write_arrow(self, day: date, rows: pa.Table) -> None:
-        """Replaces the partition. Rows are sorted by key, so that equal rows make equal bytes."""
+    def write_arrow(self, day: date, rows: pa.Table, recipe: str = "", is_sorted: bool = False) -> None:
+        """Replaces the partition. Rows are sorted by key, so that equal rows make equal bytes, unless they are already.
+
+        ``recipe``: see ``is_fresh``.
+        """
         if rows.column_names != self.table.column_names:
             raise DataError(f"{self.table.name} takes {self.table.column_names}, was given {rows.column_names}")
-        schema = arrow_schema(self.table)
-        rows = rows.cast(schema).sort_by([(name, "ascending") for name in self.table.key])
+        rows = rows.cast(arrow_schema(self.table))
+        if not is_sorted:
+            rows = rows.sort_by([(name, "ascending") for name in self.table.key])
         with self._staged() as staged:
             part = staged / "day"
             part.mkdir()
             pq.write_table(rows, part / "part-0.parquet", compression="zstd")
+            if recipe:
+                (part / RECIPE_FILE).write_text(recipe)
+            self._swap(part, day)
+
+    def write_file(self, day: date, write: Callable[[Path], None]) -> None:
+        """Replaces the partition by the Parquet file that ``write`` makes at the path given, its rows sorted by key."""
+        with self._staged() as staged:
+            part = staged / "day"
+            part.mkdir()
+            write(part / "part-0.parquet")
             self._swap(part, day)
 
     def row_count(self, day: date) -> int:

@@ -1,6 +1,5 @@
-"""Strings of a source's columns → typed columns of the events table, by the feed's mapping. Pure; keeps row order."""
+"""Columns of a source → typed columns of the events table, by the feed's mapping. Pure; keeps the order of rows."""
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -8,35 +7,45 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.events import EVENTS
+from expectations.events import EVENT_TYPES
+from jobs.reading.clean_ids import clean
+from jobs.reading.coded import Coded, bools, tidy
+from jobs.reading.feed import NUMBERS, TEXTS, Feed
+from jobs.reading.hashes import hash31, hashes
 from jobs.reading.keys import CustomerKeys
-from jobs.reading.mapping import EventTypeRule, Feed, Mapping
-from jobs.schemas import arrow_schema
+from jobs.reading.mapping import Mapping
+from jobs.reading.numbers import price_of, read_numbers, to_decimal
+from jobs.reading.products import NO_PRODUCTS, Products
+from jobs.reading.repeats import repeats
+from jobs.reading.times import read_times
 
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_LARGEST = 1e13  # what a decimal(18,4) can hold
-_TEXTS = (
-    "session_id", "order_id", "product_id", "category", "brand", "campaign_id", "currency", "channel", "device",
-    "country", "payment_method", "text",
-)  # fmt: skip
+__all__ = ["Mapped", "hash31", "local_times", "map_rows"]
+
 _HASHED = {"product_hash": "product_id", "category_hash": "category", "brand_hash": "brand", "device_hash": "device",
            "payment_hash": "payment_method"}  # fmt: skip
+_SIGNED = ("quantity", "amount")
+_DECIMALS = ("quantity", "amount", "price", "discount_amount")
 
 
 @dataclass
 class Mapped:
-    """Typed columns by name; the rows that each failed conversion or drop policy hit; the rows it spoiled by column."""
+    """Typed columns by name; the rows that each failed conversion or drop policy hit; the rows it spoiled by column.
+
+    ``unknown_product``: rows whose product the delivered products do not hold.
+    """
 
     columns: dict[str, pa.Array]
+    unknown_product: np.ndarray
     failed: dict[str, np.ndarray] = field(default_factory=dict)
     spoiled: dict[str, np.ndarray] = field(default_factory=dict)
     dropped: dict[str, np.ndarray] = field(default_factory=dict)
 
     def fail(self, rule: str, mask: np.ndarray, *targets: str) -> None:
         """Rows in ``mask`` broke ``rule``, so that ``targets`` are null there: converted away, not missing."""
-        self.failed[rule] = mask
-        for target in targets:
-            self.spoiled[target] = self.spoiled.get(target, False) | mask
+        if mask.any():
+            self.failed[rule] = self.failed.get(rule, False) | mask
+            for target in targets:
+                self.spoiled[target] = self.spoiled.get(target, False) | mask
 
     def broken(self, rules: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Broken ``rules`` of the contract and failed conversions; what was spoiled does not count as missing too."""
@@ -46,205 +55,122 @@ class Mapped:
         return {rule: self.failed.get(rule, False) | rules.get(rule, False) for rule in self.failed | rules}
 
 
-def map_rows(rows: pa.Table, feed: Feed, mapping: Mapping, keys: CustomerKeys, arrival: date) -> Mapped:
-    """Every row of ``rows`` as an event; what cannot be converted is null and named in ``failed``."""
-    text = {name: pc.utf8_trim_whitespace(_one(rows[name])) for name in rows.column_names}
-    out = Mapped({})
-    customer = _blank_to_null(text[feed.columns["customer_id"][0]])
-    if feed.customer_id_suffix:
-        customer = pc.replace_substring_regex(customer, _escaped(feed.customer_id_suffix) + "$", "")
-    _map_types(out, text, feed.event_type, len(rows))
-    _map_times(out, text, feed, mapping.timezone)
-    _map_texts(out, text, feed, mapping, len(rows))
-    _map_numbers(out, text, feed, len(rows))
+def map_rows(
+    rows: dict[str, Coded | pa.Array], size: int, feed: Feed, mapping: Mapping, keys: CustomerKeys, arrival: date,
+    products: Products = NO_PRODUCTS,
+) -> Mapped:  # fmt: skip
+    """Every one of the ``size`` rows as an event; what cannot be converted is null and named in ``failed``."""
+    text = {name: _texts(rows[name]).mapped(tidy) for name in _text_columns(feed)}
+    texts = {name: clean(_joined([text[c] for c in feed.columns[name]]), feed.ids.get(name))
+             for name in ("customer_id", *TEXTS) if name in feed.columns}  # fmt: skip
+    texts |= {name: Coded.constant(value, size) for name, value in feed.constants.items() if name in TEXTS}
+    texts.setdefault("currency", Coded.constant(mapping.currency, size))
+    for name in TEXTS:
+        texts.setdefault(name, Coded.constant(None, size))
+    unknown = products.fill(texts)
+    out = Mapped({name: texts[name].arrow() for name in TEXTS}, unknown)
+    out.columns |= {name: hashes(texts[of]) for name, of in _HASHED.items()}
+    _map_types(out, text, feed, size)
+    _map_times(out, rows, feed, mapping.timezone, size)
+    _map_numbers(out, rows, feed, size)
     if feed.drop_without_customer:
-        out.dropped["no_customer"] = ~_bools(pc.is_valid(customer))
+        out.dropped["no_customer"] = texts["customer_id"].is_null
     if feed.drop_duplicates:
-        out.dropped["duplicate"] = duplicates(rows)
+        out.dropped["duplicate"] = repeats(rows, size)
     out.columns |= {
-        "source": _constant(mapping.source, len(rows)),
-        "customer_key": keyed(customer, keys),
-        "key_id": _constant(keys.key_id, len(rows)),
-        "arrival_date": pa.array(np.full(len(rows), np.datetime64(arrival)), pa.date32()),
+        "source": Coded.constant(mapping.source, size).arrow(),
+        "customer_key": keys.of_ids(texts["customer_id"]).arrow(),
+        "key_id": Coded.constant(keys.key_id, size).arrow(),
+        "arrival_date": pa.array(np.full(size, np.datetime64(arrival)), pa.date32()),
     }
     return out
 
 
-def keyed(customer_id: pa.Array, keys: CustomerKeys) -> pa.Array:
-    """customer_id → customer_key; every distinct id is hashed once. Null stays null."""
-    encoded = customer_id.dictionary_encode()
-    hashed = pa.array([keys.key(value) for value in encoded.dictionary.to_pylist()], pa.string())
-    return hashed.take(encoded.indices)
+def local_times(column: Coded | pa.Array, feed: Feed, timezone: str = "UTC") -> pa.Array:
+    """Local time of each row by the feed's formats; null where there is none.
+
+    ``timezone``: the shop's, for typed times that name a zone.
+    """
+    return read_times(_tidied(column), feed.time_formats, feed.assumed_year, timezone).local
 
 
-def duplicates(rows: pa.Table) -> np.ndarray:
-    """True for every row that repeats an earlier one in all columns of the file."""
-    numbered = rows.append_column("__row", pa.array(np.arange(len(rows))))
-    first = numbered.group_by(rows.column_names, use_threads=False).aggregate([("__row", "min")])["__row_min"]
-    repeated = np.ones(len(rows), bool)
-    repeated[first.to_numpy()] = False
-    return repeated
+def _text_columns(feed: Feed) -> list[str]:
+    of_targets = [c for name in ("customer_id", *TEXTS) for c in feed.columns.get(name, ())]
+    return list(dict.fromkeys([*of_targets, *feed.type_columns]))
 
 
-def _map_types(out: Mapped, text: dict[str, pa.Array], rule: EventTypeRule, size: int) -> None:
-    event_type = _constant(rule.default or None, size)
+def _texts(column: Coded | pa.Array) -> Coded:
+    return column if isinstance(column, Coded) else Coded.of(column.cast(pa.string()))
+
+
+def _tidied(column: Coded | pa.Array) -> Coded | pa.Array:
+    return column.mapped(tidy) if isinstance(column, Coded) else column
+
+
+def _joined(parts: list[Coded]) -> Coded:
+    """A path of the parts that are there, parted by dots."""
+    if len(parts) == 1:
+        return parts[0]
+    texts = [part.arrow().cast(pa.string()) for part in parts]
+    return Coded.of(tidy(pc.binary_join_element_wise(*texts, ".", null_handling="skip")))
+
+
+def _map_types(out: Mapped, text: dict[str, Coded], feed: Feed, size: int) -> None:
+    rule, code = feed.event_type, {name: n for n, name in enumerate(EVENT_TYPES)}
+    codes = np.full(size, code.get(rule.default, -1), np.int32)
     if rule.column:
-        known = pc.index_in(text[rule.column], pa.array(list(rule.values)))
-        mapped = pa.array(list(rule.values.values()), pa.string()).take(known)
-        event_type = pc.coalesce(mapped, event_type)
+        known = [code[rule.values[value]] if value in rule.values else code.get(rule.default, -1)
+                 for value in text[rule.column].values.to_pylist()]  # fmt: skip
+        codes = text[rule.column].of_rows(np.array(known, np.int32), code.get(rule.default, -1))
+        out.fail("event_type_unknown", (codes < 0) & ~text[rule.column].is_null, "event_type")
     taken = np.zeros(size, bool)
     for when in rule.when:
-        hit = _bools(pc.starts_with(text[when.column], when.prefix)) & ~taken
+        hit = text[when.column].where(bools(pc.starts_with(text[when.column].values, when.prefix))) & ~taken
         taken |= hit
         if when.drop:
             out.dropped[when.drop] = hit
         else:
-            event_type = pc.if_else(pa.array(hit), when.becomes, event_type)
-    out.columns["event_type"] = event_type
-    written = _bools(pc.is_valid(_blank_to_null(text[rule.column]))) if rule.column else np.ones(size, bool)
-    out.fail("event_type_unknown", written & ~_bools(pc.is_valid(event_type)), "event_type")
+            codes = np.where(hit, np.int32(code[when.becomes]), codes)
+    out.columns["event_type"] = Coded(codes, pa.array(EVENT_TYPES)).compact().arrow()
 
 
-def _map_times(out: Mapped, text: dict[str, pa.Array], feed: Feed, timezone: str) -> None:
-    size = len(text[feed.columns["event_time"][0]])
+def _map_times(out: Mapped, rows: dict[str, Coded | pa.Array], feed: Feed, timezone: str, size: int) -> None:
+    out.columns["arrival_time"] = pa.nulls(size, pa.timestamp("us", tz="UTC"))
     for name in ("event_time", "arrival_time"):
-        if name not in feed.columns:
-            out.columns[name] = pa.nulls(size, pa.timestamp("us", tz="UTC"))
-            continue
-        written = text[feed.columns[name][0]]
-        local, hour = times(written, feed.time_formats)
-        # An hour that the clock skips or repeats is read as the earlier of its two meanings.
-        zoned = pc.assume_timezone(local, timezone, ambiguous="earliest", nonexistent="earliest")
-        out.columns[name] = zoned.cast(pa.timestamp("us", tz="UTC"))
-        unreadable = _bools(pc.is_valid(_blank_to_null(written))) & ~_bools(pc.is_valid(local))
-        out.fail(f"{name}_not_a_time", unreadable, *(("event_time", "event_date") if name == "event_time" else ()))
-        if name == "event_time":
-            out.columns["event_date"] = local.cast(pa.date32(), safe=False) if size else pa.array([], pa.date32())
-            out.columns["event_hour"] = hour
+        if name in feed.columns:
+            column = _tidied(rows[feed.columns[name][0]])
+            read = read_times(column, feed.time_formats, feed.assumed_year, timezone)
+            out.columns[name] = read.utc
+            out.fail(f"{name}_not_a_time", read.unread, name, *(["event_date"] if name == "event_time" else []))
+            if name == "event_time":
+                out.columns |= {"event_date": read.date, "event_hour": read.hour}
 
 
-def times(written: pa.Array, formats: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
-    """Text → local times by the first format that fits, and their hours; null where none does or tells an hour.
-
-    Every distinct text is read once. A time counts only if it is written back as it stood: the parser takes
-    30 February for 1 March, 24 for the year 24.
-    """
-    encoded = written.dictionary_encode()
-    local, hour = pa.nulls(len(encoded.dictionary), pa.timestamp("us")), pa.nulls(len(encoded.dictionary), pa.int32())
-    for form in formats:
-        read = _times(encoded.dictionary, form)
-        if "%H" in form or "%I" in form:
-            fresh = pc.if_else(pc.is_null(local), pc.hour(read).cast(pa.int32()), pa.scalar(None, pa.int32()))
-            hour = pc.coalesce(hour, fresh)
-        local = pc.coalesce(local, read)
-    return local.take(encoded.indices), hour.take(encoded.indices)
-
-
-def _times(texts: pa.Array, form: str) -> pa.Array:
-    padded = form.replace("%-", "%")
-    read = pc.strptime(texts, format=padded, unit="s", error_is_null=True)
-    again, stood = pc.utf8_lower(pc.strftime(read, format=padded)), pc.utf8_lower(texts)
-    if padded != form:  # %-d, %-m: one digit will do
-        again, stood = (pc.replace_substring_regex(t, r"\b0(\d)(\D|$)", r"\1\2") for t in (again, stood))
-    kept = pc.if_else(pc.equal(again, stood), read, pa.scalar(None, read.type))
-    return kept.cast(pa.timestamp("us"))
-
-
-def _map_texts(out: Mapped, text: dict[str, pa.Array], feed: Feed, mapping: Mapping, size: int) -> None:
-    for name in _TEXTS:
-        parts = [_blank_to_null(text[column]) for column in feed.columns.get(name, ())]
-        out.columns[name] = _joined(parts) if parts else _nulls(size)
-    for name, of in _HASHED.items():
-        out.columns[name] = hashed(out.columns[of])
-    if "currency" not in feed.columns:
-        out.columns["currency"] = _constant(mapping.currency, size)
-
-
-def _joined(parts: list[pa.Array]) -> pa.Array:
-    """A path of the parts that are there, parted by dots."""
-    if len(parts) == 1:
-        return parts[0]
-    return _blank_to_null(pc.binary_join_element_wise(*parts, ".", null_handling="skip"))
-
-
-def hashed(text: pa.Array) -> pa.Array:
-    """31 bits of SHA-256 of each text, every distinct text hashed once. Null stays null."""
-    encoded = text.dictionary_encode()
-    return pa.array([hash31(value) for value in encoded.dictionary.to_pylist()], pa.int32()).take(encoded.indices)
-
-
-def hash31(text: str) -> int:
-    """The first 4 bytes of SHA-256 of the text in UTF-8, big-endian, with the top bit cleared."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
-
-
-def _map_numbers(out: Mapped, text: dict[str, pa.Array], feed: Feed, size: int) -> None:
-    numbers = {}
-    for name in ("quantity", "unit_price", "amount", "price", "discount_amount", "rating"):
-        target = "amount" if name == "unit_price" else name
-        parts = [_number(out, c, text[c], target) for c in feed.columns.get(name, ())]
-        if parts:
-            numbers[name] = parts[0]
-            for part in parts[1:]:
-                numbers[name] = pc.add(numbers[name], part)
+def _map_numbers(out: Mapped, rows: dict[str, Coded | pa.Array], feed: Feed, size: int) -> None:
+    given = {name: _sum(out, name, rows, feed.columns[name]) for name in NUMBERS if name in feed.columns}
     if feed.negative_returns:
-        sign = pc.if_else(pc.equal(out.columns["event_type"], "return"), -1.0, 1.0)
-        for name in numbers.keys() & {"quantity", "amount"}:
-            numbers[name] = pc.multiply(numbers[name], sign)
-    if "amount" not in numbers and {"quantity", "unit_price"} <= numbers.keys():
-        numbers["amount"] = pc.multiply(numbers["quantity"], numbers["unit_price"])
-    numbers.setdefault("price", numbers.get("unit_price"))
-    for name in ("quantity", "amount", "price", "discount_amount"):
-        out.columns[name] = _decimal(out, name, numbers.get(name), size)
-    out.columns["price"] = pc.coalesce(out.columns["price"], _price(out.columns["amount"], out.columns["quantity"]))
-    out.columns["rating"] = numbers.get("rating", pa.nulls(size, pa.float64()))
+        is_return = bools(pc.equal(out.columns["event_type"].cast(pa.string()), "return"))
+        given |= {name: np.where(is_return, -given[name], given[name]) for name in _SIGNED if name in given}
+    given |= {name: np.full(size, value) for name, value in feed.constants.items() if name in NUMBERS}
+    if "unit_price" in given:
+        given["price"] = given["unit_price"]
+        with np.errstate(invalid="ignore", over="ignore"):  # an endless price of no items is no number
+            given["amount"] = given["quantity"] * given["unit_price"]
+    if "price" not in given and {"amount", "quantity"} <= given.keys():
+        given["price"] = price_of(given["amount"], given["quantity"])
+    for name in _DECIMALS:
+        out.columns[name], too_large = to_decimal(given.get(name), size)
+        out.fail(f"{name}_too_large", too_large, name)
+    lowest, highest = feed.rating_scale
+    rating = (given["rating"] - lowest) / (highest - lowest) if "rating" in given else np.full(size, np.nan)
+    out.columns["rating"] = pa.array(rating, from_pandas=True)
 
 
-def _price(amount: pa.Array, quantity: pa.Array) -> pa.Array:
-    """amount / quantity to four places; null for no items, or where it is more than a price can hold."""
-    items = pc.if_else(pc.greater(quantity, 0), quantity, pa.scalar(None, quantity.type)).cast(pa.float64())
-    price = pc.round(pc.divide(amount.cast(pa.float64()), items), 4)
-    return pc.if_else(pc.less(pc.abs(price), _LARGEST), price, None).cast(amount.type, safe=False)
-
-
-def _number(out: Mapped, column: str, text: pa.Array, target: str) -> pa.Array:
-    filled = _blank_to_null(text)
-    is_number = pc.match_substring_regex(filled, _NUMBER)
-    out.fail(f"{column}_not_a_number", _bools(pc.invert(is_number)), target)
-    return pc.if_else(is_number, filled, pa.scalar(None, pa.string())).cast(pa.float64())
-
-
-def _decimal(out: Mapped, name: str, number: pa.Array | None, size: int) -> pa.Array:
-    kind = arrow_schema(EVENTS).field(name).type
-    if number is None:
-        return pa.nulls(size, kind)
-    fits = pc.less(pc.abs(number), _LARGEST)
-    out.fail(f"{name}_too_large", _bools(pc.invert(fits)), name)
-    # + 0.0 turns -0.0 into 0.0
-    return pc.add(pc.if_else(fits, number, pa.scalar(None, pa.float64())), 0.0).cast(kind, safe=False)
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    return combined if isinstance(combined, pa.Array) else combined.chunk(0)
-
-
-def _blank_to_null(text: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-
-
-def _constant(value: str | None, size: int) -> pa.Array:
-    return pa.repeat(pa.scalar(value, pa.string()), size)
-
-
-def _nulls(size: int) -> pa.Array:
-    return pa.nulls(size, pa.string())
-
-
-def _bools(mask: pa.Array) -> np.ndarray:
-    """A mask as NumPy booleans, null counting as False."""
-    return pc.fill_null(mask, False).to_numpy(zero_copy_only=False)
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{c}" if not c.isalnum() else c for c in text)
+def _sum(out: Mapped, target: str, rows: dict[str, Coded | pa.Array], columns: tuple[str, ...]) -> np.ndarray:
+    """The columns' numbers added up, blanks left out; NaN where all are blank."""
+    total = None
+    for column in columns:
+        number, wrong = read_numbers(_texts(rows[column]))
+        out.fail(f"{column}_not_a_number", wrong, *(["amount", "price"] if target == "unit_price" else [target]))
+        total = number if total is None else np.where(np.isnan(total), number, total + np.nan_to_num(number))
+    return total

@@ -64,7 +64,9 @@ def with_sessions(events: pa.Table, gap_minutes: float, arrival: date) -> pa.Tab
     """
     customer = _encoded(events["customer_key"])
     own = _encoded(events["session_id"])
-    in_visit = pc.and_(pc.is_in(events["event_type"], pa.array(SESSION_TYPES)), pc.is_valid(events["event_hour"]))
+    event_type = _encoded(events["event_type"])
+    can_visit = pc.is_in(event_type.dictionary, pa.array(SESSION_TYPES)).take(event_type.indices)
+    in_visit = pc.and_(can_visit, pc.is_valid(events["event_hour"].combine_chunks()))
     visits = find_visits(
         customer.indices.to_numpy(zero_copy_only=False),
         pc.fill_null(own.indices, -1).to_numpy(zero_copy_only=False),
@@ -74,31 +76,36 @@ def with_sessions(events: pa.Table, gap_minutes: float, arrival: date) -> pa.Tab
         gap_minutes,
     )
     columns = {
-        "session_id": _names(events, customer, visits, arrival),
+        "session_id": _names(events, customer, own, visits, arrival),
         "is_session_start": pa.array(visits.is_start),
         "is_bounce": pa.array(visits.is_bounce),
         "session_step_seconds": pa.array(visits.step_seconds, pa.int32()),
     }
     for name, column in columns.items():
-        events = events.set_column(events.column_names.index(name), events.schema.field(name), column)
+        events = events.set_column(events.column_names.index(name), name, column)
     return events
 
 
-def _names(events: pa.Table, customer: pa.DictionaryArray, visits: Visits, arrival: date) -> pa.Array:
+def _names(
+    events: pa.Table, customer: pa.DictionaryArray, own: pa.DictionaryArray, visits: Visits, arrival: date
+) -> pa.Array:
     """Each session named once, then handed to its rows."""
     first = np.zeros(visits.session.max(initial=-1) + 1, np.int64)
     named = np.flatnonzero(visits.session >= 0)[::-1]
     first[visits.session[named]] = named  # the first row of each session is written last
     who = pc.utf8_slice_codeunits(customer.dictionary.take(customer.indices.take(pa.array(first))), 0, 16)
     made = visits.made[first]
-    source = events["source"].combine_chunks().take(pa.array(first))
+    source = events["source"][0].as_py() if len(events) else ""
     made_id = pc.binary_join_element_wise(who, source, f"{arrival:%Y%m%d}", pa.array(made).cast(pa.string()), "-")
-    own_id = events["session_id"].combine_chunks().take(pa.array(first))
+    own_id = own.dictionary.take(own.indices.take(pa.array(first)))
     ids = pc.if_else(pa.array(made > 0), made_id, own_id)
     return ids.take(pa.array(visits.session, mask=visits.session < 0))
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """One dictionary for all its chunks."""
+    if pa.types.is_dictionary(column.type):
+        return column.unify_dictionaries().combine_chunks()
     return column.combine_chunks().dictionary_encode()
 
 

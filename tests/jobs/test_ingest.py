@@ -17,7 +17,7 @@ from jobs.aggregate import refuse_incomplete
 from jobs.lake import LakeTable
 from jobs.reading import mapping
 from jobs.reading.keys import CustomerKeys
-from jobs.reading.map_rows import times
+from jobs.reading.times import times
 from tests.jobs.corner_shop import CORNER_SHOP, HEADER
 
 DAY = date(2024, 3, 4)  # a Monday
