@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jobs.behaviour.sequences import SequenceSettings
 
 log = logging.getLogger(__name__)
-SLICE_ROWS = 3_000_000
+SLICE_ROWS = 2_000_000
 """Events in memory at a time, unless one delivery holds more."""
 
 
@@ -76,17 +76,17 @@ def delivery_days(home: Home, snapshot: date, settings: "SequenceSettings") -> l
 
 def slices(home: Home, days: list[date]) -> "Iterator[tuple[date, pa.Table]]":
     """Rows of ``days`` from the newest backwards, SLICE_ROWS at a time: (first day of the slice, rows)."""
-    from jobs.behaviour.sequence_columns import COLUMNS
+    from jobs.behaviour.sequence_columns import CODED, COLUMNS
 
     events, part, rows = LakeTable(home, EVENTS), [], 0
     for day in reversed(days):
         size = events.row_count(day)
         if part and rows + size > SLICE_ROWS:
-            yield part[0], events.read_arrow(part, COLUMNS)
+            yield part[0], events.read_arrow(part, COLUMNS, CODED)
             part, rows = [], 0
         part.insert(0, day)
         rows += size
-    yield part[0], events.read_arrow(part, COLUMNS)
+    yield part[0], events.read_arrow(part, COLUMNS, CODED)
 
 
 def training_snapshots(home: Home, cutoff: date) -> list[date]:

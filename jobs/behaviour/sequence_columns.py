@@ -19,6 +19,8 @@ COLUMNS = [
     "brand_hash", "price", "amount", "channel", "source_file", "source_line",
 ]  # fmt: skip
 """What is read of events."""
+CODED = ("source", "customer_key", "event_type", "channel", "source_file")
+"""Of those, what comes dictionary-encoded."""
 
 CHANNELS = 2**16 - 1
 EPOCH = date(1970, 1, 1)
@@ -35,17 +37,16 @@ class Customers:
     keys: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     kept: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
-    def numbers(self, keys: pa.Array) -> np.ndarray:
+    def numbers(self, keys: pa.DictionaryArray) -> np.ndarray:
         """(rows,) int32: the number of each row's customer. Who is new is numbered from the last on."""
-        encoded = keys.dictionary_encode()
-        known = pc.index_in(encoded.dictionary, self.keys)
+        known = pc.index_in(keys.dictionary, self.keys)
         is_new = pc.is_null(known)
-        new = encoded.dictionary.filter(is_new)
+        new = keys.dictionary.filter(is_new)
         numbers = _filled(known, 0).astype(np.int32)
         numbers[_filled(is_new, False)] = np.arange(len(self.keys), len(self.keys) + len(new), dtype=np.int32)
         self.keys = pa.concat_arrays([self.keys, new])
         self.kept = np.concatenate([self.kept, np.zeros(len(new), np.int32)])
-        return numbers[_filled(encoded.indices, 0)]
+        return numbers[_filled(keys.indices, 0)]
 
 
 @dataclass
@@ -54,9 +55,8 @@ class Files:
 
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def of(self, sources: pa.Array, files: pa.Array) -> np.ndarray:
+    def of(self, source: pa.DictionaryArray, file: pa.DictionaryArray) -> np.ndarray:
         """(rows,) int32: the number of each row's (source, file)."""
-        source, file = sources.dictionary_encode(), files.dictionary_encode()
         width = max(len(file.dictionary), 1)
         pairs = _filled(source.indices, 0).astype(np.int64) * width + _filled(file.indices, 0)
         found, inverse = np.unique(pairs, return_inverse=True)
@@ -107,11 +107,10 @@ def channel_code(channel: str) -> int:
     return 1 + hash31(channel) % CHANNELS
 
 
-def _coded(texts: pa.Array, code: Callable[[str], int], dtype: type) -> np.ndarray:
+def _coded(texts: pa.DictionaryArray, code: Callable[[str], int], dtype: type) -> np.ndarray:
     """``code`` of each text, asked once a distinct one; 0 for null."""
-    encoded = texts.dictionary_encode()
-    codes = np.array([*map(code, encoded.dictionary.to_pylist()), 0], dtype)
-    return codes[_filled(encoded.indices, len(codes) - 1)]
+    codes = np.array([*map(code, texts.dictionary.to_pylist()), 0], dtype)
+    return codes[_filled(texts.indices, len(codes) - 1)]
 
 
 def _decimals(values: pa.Array) -> np.ndarray:

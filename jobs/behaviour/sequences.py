@@ -72,7 +72,8 @@ def write_sequences(
 
 def _within(rows: pa.Table, first: date, last: date) -> pa.Table:
     day = rows["event_date"]
-    return rows.filter(pc.and_(pc.greater_equal(day, pa.scalar(first)), pc.less_equal(day, pa.scalar(last))))
+    inside = pc.and_(pc.greater_equal(day, pa.scalar(first)), pc.less_equal(day, pa.scalar(last)))
+    return rows if pc.all(inside).as_py() else rows.filter(inside)
 
 
 def _unread_before(first_arrival: date) -> int:
