@@ -17,6 +17,7 @@ TYPES = {
     "bool": ("BOOLEAN", "boolean"),
     "strings": ("ARRAY<STRING>", "text[]"),
     "dates": ("ARRAY<DATE>", "date[]"),
+    "floats": ("ARRAY<FLOAT>", "real[]"),
 }
 
 Severity = Literal["fail", "warn"]

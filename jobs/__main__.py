@@ -11,6 +11,7 @@ COMMANDS = {
     "ingest": "landing files → lake/events; bad rows → quarantine",
     "quarantine": "what was refused on a day and why; --replay ingests it again",
     "validate": "Great Expectations gate on one table and day",
+    "encode_text": "texts of events → vectors (once a text), sentiment and topic",
     "aggregate": "events → customer-day rows",
     "build_features": "customer-day rows → features as of a date",
     "build_sequences": "events → the last events of each customer as of a date, for training",

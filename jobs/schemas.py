@@ -15,6 +15,7 @@ _ARROW = {
     "bool": pa.bool_(),
     "strings": pa.list_(pa.string()),
     "dates": pa.list_(pa.date32()),
+    "floats": pa.list_(pa.float32()),
 }
 
 
