@@ -20,7 +20,7 @@ FEEDS = {
     "coupon_redemptions.csv": ("coupon_redemptions", "redemption_date"),
     "campaign_sends.csv": ("campaign_sends", "start_date"),
 }
-# Tables without a day; no stage reads them yet.
+# Tables without a day: known from the first day on.
 DIMENSIONS = ("products", "demographics", "campaign_descriptions", "coupons")
 
 

@@ -74,6 +74,15 @@ class Coded:
         return pa.DictionaryArray.from_arrays(indices, self.values, safe=False)
 
 
+def joined(parts: list[Coded]) -> Coded:
+    """A path of the parts that are there, parted by dots; a dot within a part becomes a blank."""
+    if len(parts) == 1:
+        return parts[0]
+    texts = [pc.replace_substring(part.values, ".", " ") for part in parts]
+    texts = [each.take(pa.array(part.codes, mask=part.is_null)) for each, part in zip(texts, parts, strict=True)]
+    return Coded.of(pc.binary_join_element_wise(*texts, ".", null_handling="skip")).mapped(tidy)
+
+
 def tidy(texts: pa.Array) -> pa.Array:
     """Blanks around a text taken off; a text of nothing but blanks is null."""
     return blank_to_null(pc.utf8_trim_whitespace(texts))

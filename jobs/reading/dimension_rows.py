@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from expectations.errors import DataError
 from jobs.reading.clean_ids import clean
-from jobs.reading.coded import Coded, tidy
+from jobs.reading.coded import Coded, joined, tidy
 from jobs.reading.dimension import TABLES, Dimension
 from jobs.reading.keys import CustomerKeys
 from jobs.reading.layout import Parsed
@@ -84,10 +84,7 @@ def _translated(texts: pa.Array, meanings: dict[str, str | float]) -> pa.Array:
 def _text(parsed: Parsed, dimension: Dimension, target: str) -> Coded:
     parts = [parsed.rows[column] for column in dimension.columns[target]]
     parts = [(p if isinstance(p, Coded) else Coded.of(p.cast(pa.string()))).mapped(tidy) for p in parts]
-    if len(parts) == 1:
-        return parts[0]
-    texts = [part.arrow().cast(pa.string()) for part in parts]
-    return Coded.of(tidy(pc.binary_join_element_wise(*texts, ".", null_handling="skip")))
+    return joined(parts)
 
 
 def _tell_refused(file: str, parsed: Parsed, rules: dict[str, int], lines: np.ndarray) -> None:

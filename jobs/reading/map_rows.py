@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from expectations.events import EVENT_TYPES
 from jobs.reading.clean_ids import clean
-from jobs.reading.coded import Coded, bools, tidy
+from jobs.reading.coded import Coded, bools, joined, tidy
 from jobs.reading.feed import NUMBERS, TEXTS, Feed
 from jobs.reading.hashes import hash31, hashes
 from jobs.reading.keys import CustomerKeys
@@ -61,7 +61,7 @@ def map_rows(
 ) -> Mapped:  # fmt: skip
     """Every one of the ``size`` rows as an event; what cannot be converted is null and named in ``failed``."""
     text = {name: _texts(rows[name]).mapped(tidy) for name in _text_columns(feed)}
-    texts = {name: clean(_joined([text[c] for c in feed.columns[name]]), feed.ids.get(name))
+    texts = {name: clean(joined([text[c] for c in feed.columns[name]]), feed.ids.get(name))
              for name in ("customer_id", *TEXTS) if name in feed.columns}  # fmt: skip
     texts |= {name: Coded.constant(value, size) for name, value in feed.constants.items() if name in TEXTS}
     texts.setdefault("currency", Coded.constant(mapping.currency, size))
@@ -105,14 +105,6 @@ def _texts(column: Coded | pa.Array) -> Coded:
 
 def _tidied(column: Coded | pa.Array) -> Coded | pa.Array:
     return column.mapped(tidy) if isinstance(column, Coded) else column
-
-
-def _joined(parts: list[Coded]) -> Coded:
-    """A path of the parts that are there, parted by dots."""
-    if len(parts) == 1:
-        return parts[0]
-    texts = [part.arrow().cast(pa.string()) for part in parts]
-    return Coded.of(tidy(pc.binary_join_element_wise(*texts, ".", null_handling="skip")))
 
 
 def _map_types(out: Mapped, text: dict[str, Coded], feed: Feed, size: int) -> None:
