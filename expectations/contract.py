@@ -50,22 +50,49 @@ class Column:
             raise ValueError(f"column {self.name}: a description is required")
 
 
+ROW_CHECKS = ("row_count", "value_range", "null_share")
+"""Kinds of check that a look at the rows decides; the others judge measured numbers, most against earlier days."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """A check on the table as a whole. ``fail`` stops the line, ``warn`` reports.
 
-    kind          meaning of columns / minimum / maximum
-    row_count     number of rows between minimum and maximum
-    value_range   every non-null value of columns[0] between minimum and maximum
-    null_share    share of nulls in columns[0] at most maximum (0..1)
+    kind           what must lie between minimum and maximum
+    row_count      the number of rows
+    value_range    every non-null value of columns[0]
+    null_share     the share of nulls in columns[0], at most maximum (0..1)
+    is_true        columns[0] of every row, counted as 1 where it is true and 0 where not
+    is_blank       columns[0] of every row, counted as 0 where it is an empty text and 1 where not
+    share          the sum of columns[0] / the sum of columns[1]
+    volume         for each value of columns[1], the sum of columns[0] / its mean over the last four same weekdays
+    null_shift     for each of columns, its share of nulls less that of the last four same weekdays, either way
+    mix            population stability index of the values of columns[0] against the last four same weekdays
+    drift          for each of columns, its population stability index against the partition ``days`` earlier
+    newest_days    days from the newest date in columns[0] to the partition's
+    late_share     the share of rows whose date in columns[0] lies more than ``days`` days before the partition's
+    unknown_share  the share of values of columns[0], of the rows that have one, which table ``of`` does not hold
+
+    ``name``: as results show it, where columns, kind and severity are not enough or too much.
     """
 
-    kind: Literal["row_count", "value_range", "null_share"]
+    kind: Literal[
+        "row_count", "value_range", "null_share", "is_true", "is_blank", "share", "volume", "null_shift", "mix",
+        "drift", "newest_days", "late_share", "unknown_share",
+    ]  # fmt: skip
     severity: Severity
     why: str
     columns: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    days: int = 0
+    of: str = ""
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """As results show it: column, kind, severity."""
+        return self.name or "_".join((*self.columns, self.kind, self.severity))
 
 
 @dataclass(frozen=True, kw_only=True)

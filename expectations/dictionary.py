@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from expectations.check_texts import expected
 from expectations.contract import TYPES, Check, Column, Table
 from expectations.segments import (
     CHURN_BAND_DESCRIPTIONS,
@@ -96,11 +97,7 @@ def _lake_table(table: Table) -> str:
 
 
 def _checks(checks: Iterable[Check]) -> Iterator[str]:
-    for check in checks:
-        low = "" if check.minimum is None else f" at least {check.minimum:,g}"
-        high = "" if check.maximum is None else f" at most {check.maximum:,g}"
-        what = " ".join((check.kind.replace("_", " "), *(f"of `{name}`" for name in check.columns)))
-        yield f"- Check ({check.severity}): {what}{low}{' and' if low and high else ''}{high}: {check.why}"
+    yield from (f"- Check ({check.severity}) {_code(check.label)}: {expected(check)} ({check.why})" for check in checks)
 
 
 def _columns(table: Table, type_of: Callable[[Column], str]) -> str:

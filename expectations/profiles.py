@@ -36,8 +36,8 @@ PRICE_BOUNDS = Table(
         Column(name="category_hash", type="int32", minimum=-1,
                description="Category of the events table; -1: the whole shop, for lines without a category and for "
                "categories of too few lines."),
-        Column(name="price_bucket", type="int32", 
-               description="Bucket of the price, as in event_profile; the row of -1000 holds for lines without a rank."),
+        Column(name="price_bucket", type="int32",
+               description="Bucket of the price, as in event_profile; the row of -1000 is for lines without a rank."),
         Column(name="price_rank", type="decimal", nullable=True, minimum=0, maximum=1, unit="share",
                description="Share of the category's lines in lower buckets plus half of this one's."),
         Column(name="lower_amount", type="decimal", minimum=0, unit="currency",

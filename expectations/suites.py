@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 
-from expectations.contract import Check, Column, Severity, Table
+from expectations.check_texts import expected
+from expectations.contract import ROW_CHECKS, Check, Column, Severity, Table
 
 if TYPE_CHECKING:
     import great_expectations as gx
@@ -28,7 +29,8 @@ def build_suite(
 ) -> "gx.ExpectationSuite":
     """Every rule and check of the contract; only those of ``severity`` or ``names`` if given.
 
-    ``days``: first and last partition that the rows may belong to.
+    Row rules and the checks of ROW_CHECKS are asked of the table's rows, the other checks of measured numbers (see
+    ``measured_names``). ``days``: first and last partition that the rows may belong to.
     ValueError if two checks would bear one name.
     """
     import great_expectations as gx
@@ -132,37 +134,27 @@ def _unit(column: Column) -> str:
     return "" if column.unit in ("", "probability", "share") else f" {column.unit}"
 
 
-def check_name(check: Check) -> str:
-    """As results show it: column, kind, severity."""
-    return "_".join((*check.columns, check.kind, check.severity))
-
-
-def bounds_text(check: Check) -> str:
-    """In words: at least 1, at most 5, between 1 and 5."""
-    low, high = check.minimum, check.maximum
-    if low is not None and high is not None:
-        return f"between {low:,g} and {high:,g}"
-    return f"at least {low:,g}" if low is not None else f"at most {high:,g}"
+def measured_names(table: Table) -> list[str]:
+    """Checks that are asked of measured numbers: a frame of columns label (name of the check), of, and value."""
+    return [check.label for check in table.checks if check.kind not in ROW_CHECKS]
 
 
 def _check(check: Check) -> "Expectation":
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.row_conditions import Column as RowColumn
 
     bounds = {"min_value": check.minimum, "max_value": check.maximum}
-    name, severity = check_name(check), check.severity
+    labels = _labels(check.label, check.severity, expected(check), check.why)
     match check.kind:
         case "row_count":
-            expected = f"row count {bounds_text(check)}"
-            return gxe.ExpectTableRowCountToBeBetween(**bounds, **_labels(name, severity, expected, check.why))
+            return gxe.ExpectTableRowCountToBeBetween(**bounds, **labels)
         case "value_range":
-            expected = bounds_text(check)
-            return gxe.ExpectColumnValuesToBeBetween(
-                column=check.columns[0], **bounds, **_labels(name, severity, expected, check.why)
-            )
+            return gxe.ExpectColumnValuesToBeBetween(column=check.columns[0], **bounds, **labels)
         case "null_share":
             # 1 - 0.9 is a hair above 0.1 in binary; rounding keeps the bound itself inside.
             return gxe.ExpectColumnValuesToNotBeNull(
-                column=check.columns[0], mostly=round(1 - check.maximum, 12),
-                **_labels(name, severity, f"at most {check.maximum:.0%} null", check.why),
-            )  # fmt: skip
-    raise ValueError(f"no expectation for a check of kind {check.kind!r}")
+                column=check.columns[0], mostly=round(1 - check.maximum, 12), **labels
+            )
+    return gxe.ExpectColumnValuesToBeBetween(
+        column="value", row_condition=RowColumn("label") == check.label, **bounds, **labels
+    )

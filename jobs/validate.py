@@ -14,7 +14,8 @@ from expectations.contract import Table
 from expectations.events import EVENTS, INGEST_REPORT
 from expectations.tables import LAKE
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
-from jobs.checks.gate import GateResult, contract_digest, gate_frame, result_path
+from jobs.checks.gate import gate_frame
+from jobs.checks.outcomes import GateResult, contract_digest, result_path
 from jobs.engine import open_engine
 from jobs.home import Home
 from jobs.lake import LakeTable

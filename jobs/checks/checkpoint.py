@@ -7,19 +7,24 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from expectations.contract import Table
 from expectations.errors import SetupError, UnavailableError
-from expectations.suites import build_suite
+from expectations.suites import build_suite, measured_names
 
 if TYPE_CHECKING:
     import great_expectations as gx
     from great_expectations.core import ExpectationValidationResult
     from pyspark.sql import DataFrame
 
+    from jobs.checks.measured import Findings
+
 # Counts, and not one value of a failing row: results are kept, and must not become a copy of the customers' data.
 COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
+# Of measured numbers, which are nobody's data, every broken one is named.
+WHICH_BROKE = {"result_format": "COMPLETE", "unexpected_index_column_names": ["of"]}
 
 
 def quiet_context(folder: str | None = None) -> Any:
@@ -45,41 +50,69 @@ class Batch:
     definition: "gx.core.batch_definition.BatchDefinition"
     parameters: dict
 
-    @property
-    def names(self) -> set[str]:
-        """Every check of the suite."""
-        return {e.meta["name"] for e in build_suite(self.table, days=self.days).expectations}
+    @cached_property
+    def rules(self) -> dict[str, dict]:
+        """Every check that is asked of the rows → its labels, in the contract's order."""
+        measured = set(measured_names(self.table))
+        suite = build_suite(self.table, days=self.days)
+        return {name: e.meta for e in suite.expectations if (name := e.meta["name"]) not in measured}
 
-    def run(self, names: Collection[str]) -> list["ExpectationValidationResult"]:
+    def run(self, names: Collection[str]) -> dict[str, "ExpectationValidationResult"]:
         """Results of the checks of ``names``, in the contract's order.
 
         Verdicts first, in one pass over the rows; then counts, of the failed checks alone: the default result format
         re-reads the rows for each check, even for one that passes.
         UnavailableError if a check could not be computed.
         """
-        verdicts = self._checkpoint(names, "BOOLEAN_ONLY")
+        verdicts = self._checkpoint("verdicts", names, "BOOLEAN_ONLY")
         failed = {name for name, result in verdicts.items() if not result.success}
-        return list((verdicts | (self._checkpoint(failed, COUNTS_ONLY) if failed else {})).values())
+        return verdicts | (self._checkpoint("counts", failed, COUNTS_ONLY) if failed else {})
 
-    def _checkpoint(self, names: Collection[str], result_format: str | dict) -> dict:
-        import great_expectations as gx
-
-        # ``add`` and not ``add_or_update``, which compares every expectation with every other: 1.5 s for 100 of them.
-        name = f"{self.table.name}-{'verdicts' if result_format == 'BOOLEAN_ONLY' else 'counts'}"
+    def _checkpoint(self, what: str, names: Collection[str], result_format: str | dict) -> dict:
         suite = build_suite(self.table, days=self.days, names=names)
-        suite.name = name
-        suite = self.context.suites.add(suite)
-        definition = self.context.validation_definitions.add(
-            gx.ValidationDefinition(name=name, data=self.definition, suite=suite)
-        )
-        checkpoint = self.context.checkpoints.add(
-            gx.Checkpoint(name=name, validation_definitions=[definition], actions=[], result_format=result_format)
-        )
-        (run,) = checkpoint.run(batch_parameters=self.parameters).run_results.values()
-        for result in run.results:
-            _raise_if_broken(self.table, result)
-        found = {result.expectation_config.meta["name"]: result for result in run.results}
-        return {e.meta["name"]: found[e.meta["name"]] for e in suite.expectations}
+        suite.name = f"{self.table.name}-{what}"
+        return _results(self.context, self.table, suite, self.definition, self.parameters, result_format)
+
+
+def _results(
+    context: Any, table: Table, suite: Any, definition: Any, parameters: dict, result_format: str | dict
+) -> dict[str, "ExpectationValidationResult"]:
+    """Name of each check of the suite → its result, in the suite's order."""
+    import great_expectations as gx
+
+    # ``add`` and not ``add_or_update``, which compares every expectation with every other: 1.5 s for 100 of them.
+    suite = context.suites.add(suite)
+    validation = context.validation_definitions.add(
+        gx.ValidationDefinition(name=suite.name, data=definition, suite=suite)
+    )
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(name=suite.name, validation_definitions=[validation], actions=[], result_format=result_format)
+    )
+    (run,) = checkpoint.run(batch_parameters=parameters).run_results.values()
+    for result in run.results:
+        _raise_if_broken(table, result)
+    found = {result.expectation_config.meta["name"]: result for result in run.results}
+    return {e.meta["name"]: found[e.meta["name"]] for e in suite.expectations}
+
+
+def judge(table: Table, measured: dict[str, "Findings"]) -> dict[str, set[str]]:
+    """Measured checks that are broken → what their broken numbers are of."""
+    import pandas as pd
+
+    rows = [(label, item.of, item.value) for label, found in measured.items() for item in found.measured]
+    if not rows:
+        return {}
+    context = quiet_context()
+    numbers = pd.DataFrame(rows, columns=["label", "of", "value"])
+    asset = context.data_sources.add_pandas("measured").add_dataframe_asset(table.name)
+    definition = asset.add_batch_definition_whole_dataframe("numbers")
+    suite = build_suite(table, names=set(numbers["label"]))
+    results = _results(context, table, suite, definition, {"dataframe": numbers}, WHICH_BROKE)
+    return {
+        name: {row["of"] for row in result.result["unexpected_index_list"]}
+        for name, result in results.items()
+        if not result.success
+    }
 
 
 def _raise_if_broken(table: Table, result: "ExpectationValidationResult") -> None:

@@ -4,16 +4,14 @@ Results are kept under ``validations/<table>/<day>.json`` of the home: counts an
 no clock, so that the same rows leave the same bytes. ``python -m jobs validate --docs`` turns them into Data Docs.
 """
 
-import hashlib
-import json
-import os
-from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expectations.contract import TYPES, Check, Severity, Table
-from expectations.errors import DataError
+from expectations.check_texts import bounds_text, expected
+from expectations.contract import ROW_CHECKS, TYPES, Check, Table
+from expectations.errors import UnavailableError
+from jobs.checks.measured import Findings, measure
+from jobs.checks.outcomes import HELD, CheckOutcome, GateResult, contract_digest, keep, result_path
 from jobs.home import Home
 
 if TYPE_CHECKING:
@@ -22,134 +20,110 @@ if TYPE_CHECKING:
 
     from jobs.checks.checkpoint import Batch
 
-HELD = "as expected"
-
-
-@dataclass(frozen=True)
-class CheckOutcome:
-    """What one check found. ``unexpected_count``: rows that break it; None where it held or does not count rows."""
-
-    name: str
-    severity: Severity
-    passed: bool
-    observed: str
-    expected: str
-    why: str
-    unexpected_count: int | None = None
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """Every check of ``table`` on the ``rows`` of ``day`` … ``last``: one day, unless a range was gated at once.
-
-    ``contract``: digest of the contract that the rows were held to.
-    """
-
-    table: str
-    day: date
-    last: date
-    rows: int
-    outcomes: tuple[CheckOutcome, ...]
-    path: Path
-    contract: str
-
-    @property
-    def failed(self) -> tuple[CheckOutcome, ...]:
-        return tuple(o for o in self.outcomes if not o.passed and o.severity == "fail")
-
-    @property
-    def warned(self) -> tuple[CheckOutcome, ...]:
-        return tuple(o for o in self.outcomes if not o.passed and o.severity == "warn")
-
-    @property
-    def passed(self) -> bool:
-        """No check of severity fail was broken."""
-        return not self.failed
-
-    @property
-    def days(self) -> str:
-        return f"{self.day}" if self.last == self.day else f"{self.day}…{self.last}"
-
-    def summary(self) -> str:
-        """One line for people."""
-        held = len(self.outcomes) - len(self.failed) - len(self.warned)
-        return (
-            f"{self.table} {self.days}: {'passed' if self.passed else 'FAILED'}, {self.rows:,} rows, "
-            f"{held} checks held, {len(self.warned)} warned, {len(self.failed)} failed"
-        )
-
-    def raise_if_failed(self, advice: str = "", details: str = "") -> None:
-        """DataError that names each failed check, what was observed and expected, and what to do."""
-        if self.passed:
-            return
-        lines = [f"  {o.name}: expected {o.expected}; observed {o.observed} ({o.why})" for o in self.failed]
-        advice = advice or "mend the input or the step that wrote the rows, then run that step and this check again"
-        raise DataError(
-            f"{self.table} of {self.days} broke {len(lines)} of {len(self.outcomes)} checks on {self.rows:,} rows\n"
-            + "\n".join(lines)
-            + (f"\n{details}" if details else "")
-            + f"\nThe result is kept in {self.path}. Nothing after this step has run: {advice}."
-        )
-
-
-def contract_digest(table: Table) -> str:
-    """Changes whenever the contract does."""
-    return hashlib.sha256(repr(table).encode()).hexdigest()
-
-
-def result_path(home: Home, table: Table, day: date, last: date) -> Path:
-    """Where the verdict on a lake table's partitions of ``day`` … ``last`` is kept."""
-    return home.validations / table.name / (f"{day}_{last}.json" if last > day else f"{day}.json")
+KEY = "key_unique"
+MOST_SHOWN = 5
 
 
 def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last: date | None = None) -> GateResult:
     """Gates an engine's data frame that holds the partition of ``day``, or all of ``day`` … ``last``.
 
-    Over a range the row counts are checked day by day and everything else over all rows at once.
+    Over a range the row counts and measured numbers are judged day by day and everything else over all rows at once.
     UnavailableError if the engine could not compute a check.
     """
     from jobs.checks.checkpoint import frame_batch
 
     last = last or day
+    days = [day + timedelta(days=n) for n in range((last - day).days + 1)]
+    batch = frame_batch(table, frame, (day, last))
     wrong = _wrong_types(table, {name: found.lower() for name, found in frame.dtypes}, dialect=0)
-    by_day = _rows_by_day(table, frame, day, last) if last > day and not wrong else None
+    if wrong:
+        rows, outcomes = frame.count(), _misfit(batch, wrong)
+    else:
+        by_day, has_doubles = _rows_by_day(table, frame)
+        rows = sum(by_day.values())
+        measured = measure(home, table, [c for c in table.checks if c.kind not in ROW_CHECKS], days)
+        outcomes = _outcomes(batch, {d: by_day.get(d, 0) for d in days} if last > day else None, has_doubles, measured)
     path = result_path(home, table, day, last)
-    outcomes = _outcomes(frame_batch(table, frame, (day, last)), wrong, by_day)
-    rows = frame.count() if by_day is None else sum(by_day.values())
-    return _kept(GateResult(table.name, day, last, rows, outcomes, path, contract_digest(table)))
+    return keep(GateResult(table.name, day, last, rows, outcomes, path, contract_digest(table)))
 
 
 def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day: date) -> GateResult:
     """Gates ``schema.relation`` in PostgreSQL, which holds the rows of ``day``; only committed rows are seen.
 
-    SetupError if there is no such relation, UnavailableError if a check could not be computed.
+    Measured checks are the lake's and are left out. SetupError if there is no such relation, UnavailableError if a
+    check could not be computed.
     """
     from jobs.checks.checkpoint import relation_batch, relation_shape
 
     found, rows = relation_shape(uri, schema, relation)
+    wrong = _wrong_types(table, found, dialect=1)
     path = home.validations / table.name / f"{day}-warehouse.json"
     with relation_batch(table, uri, schema, relation, day) as batch:
-        outcomes = _outcomes(batch, _wrong_types(table, found, dialect=1))
-    return _kept(GateResult(table.name, day, day, rows, outcomes, path, contract_digest(table)))
+        outcomes = _misfit(batch, wrong) if wrong else _outcomes(batch)
+    return keep(GateResult(table.name, day, day, rows, outcomes, path, contract_digest(table)))
 
 
-def _outcomes(batch: "Batch", wrong: list[str], by_day: dict[date, int] | None = None) -> tuple[CheckOutcome, ...]:
-    """``wrong``: columns of another type; ``by_day``: rows of each day, where several are gated at once."""
-    from expectations.suites import bounds_text, check_name
+def _misfit(batch: "Batch", wrong: list[str]) -> tuple[CheckOutcome, ...]:
+    """With a column missing or of another type the other checks cannot even be asked."""
+    return (_types("; ".join(wrong)), *map(_outcome, batch.run({"columns"}).values()))
 
-    types = CheckOutcome(
-        "types", "fail", not wrong, "; ".join(wrong) or HELD, "the types of the contract", "jobs compute with them"
+
+def _types(wrong: str = "") -> CheckOutcome:
+    return CheckOutcome(
+        "types", "fail", not wrong, wrong or HELD, "the types of the contract", "jobs compute with them"
     )
-    if wrong:  # with a column missing or of another type the other checks cannot even be asked
-        return (types, *map(_outcome, batch.run({"columns"})))
+
+
+def _outcomes(
+    batch: "Batch",
+    by_day: dict[date, int] | None = None,
+    has_doubles: bool = True,
+    measured: dict[str, Findings] | None = None,
+) -> tuple[CheckOutcome, ...]:
+    """In the contract's order. ``by_day``: rows of each day, where several are gated at once.
+
+    ``has_doubles``: False where no two rows share a key for certain, so that Great Expectations need not sort them.
+    """
+    rules, measured = batch.rules, measured or {}
     daily = [check for check in batch.table.checks if check.kind == "row_count"] if by_day else []
-    found = map(_outcome, batch.run(batch.names - {check_name(check) for check in daily}))
-    counts = (
-        CheckOutcome(check_name(c), c.severity, not out, out or HELD, f"row count a day {bounds_text(c)}", c.why)
-        for c in daily
-        for out in (_days_outside(c, by_day),)
-    )
-    return (types, *found, *counts)
+    known = {check.label: _counted(check, by_day) for check in daily}
+    if not has_doubles:
+        known[KEY] = CheckOutcome(KEY, "fail", True, HELD, rules[KEY]["expected"], rules[KEY]["why"])
+    known |= {name: _outcome(result) for name, result in batch.run(rules.keys() - known.keys()).items()}
+    return (_types(), *(known[name] for name in rules), *_judged(batch.table, measured))
+
+
+def _counted(check: Check, by_day: dict[date, int]) -> CheckOutcome:
+    out = _days_outside(check, by_day)
+    a_day = f"row count a day {bounds_text(check)}"
+    return CheckOutcome(check.label, check.severity, not out, out or HELD, a_day, check.why)
+
+
+def _judged(table: Table, measured: dict[str, Findings]) -> list[CheckOutcome]:
+    """Great Expectations' verdicts on measured numbers; what could not be measured is told, not passed over."""
+    from jobs.checks.checkpoint import judge
+
+    broken = judge(table, measured)
+    return [
+        _measured(check, measured[check.label], broken.get(check.label, set()))
+        for check in table.checks
+        if check.label in measured
+    ]
+
+
+def _measured(check: Check, found: Findings, broken: set[str]) -> CheckOutcome:
+    """``broken``: what the numbers that the check refuses are of."""
+    shown = [item.text for item in found.measured if item.of in broken or not broken]
+    unjudged = _listed(found.unjudged, most=2)
+    parts = [_listed(shown, MOST_SHOWN), f"not judged: {unjudged}" if unjudged else ""]
+    passed = not broken if found.measured else None
+    text = "; ".join(filter(None, parts)) or "not judged: no rows"
+    numbers = {item.of: round(item.value, 6) for item in found.measured}
+    return CheckOutcome(check.label, check.severity, passed, text, expected(check), check.why, None, numbers)
+
+
+def _listed(texts: list[str] | tuple[str, ...], most: int) -> str:
+    return "; ".join(texts[:most]) + (f"; and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def _wrong_types(table: Table, found: dict[str, str], dialect: int) -> list[str]:
@@ -163,10 +137,17 @@ def _wrong_types(table: Table, found: dict[str, str], dialect: int) -> list[str]
     ]
 
 
-def _rows_by_day(table: Table, frame: "DataFrame", first: date, last: date) -> dict[date, int]:
-    counted = {row[0]: row[1] for row in frame.groupBy(table.partition).count().collect()}
-    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return {day: counted.get(day, 0) for day in days}
+def _rows_by_day(table: Table, frame: "DataFrame") -> tuple[dict[date, int], bool]:
+    """Rows of each day, and whether two rows of one may share a key: whether the keys' 64-bit hashes are as many."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
+
+    hashed = F.countDistinct(F.xxhash64(*table.key))
+    try:
+        found = frame.groupBy(table.partition).agg(F.count("*"), hashed).collect()
+    except PySparkException as error:
+        raise UnavailableError(f"the rows of {table.name} could not be counted: {error}") from error
+    return {day: rows for day, rows, _ in found}, any(rows != keys for _, rows, keys in found)
 
 
 def _days_outside(check: Check, by_day: dict[date, int]) -> str:
@@ -198,15 +179,3 @@ def _observed(found: dict, expected: list[str] | None) -> str:
         f"{what} {', '.join(names)}" for what, names in (("no column", missing), ("unknown column", extra)) if names
     ]
     return "; ".join(parts) or f"another order: {', '.join(value)}"
-
-
-def _kept(result: GateResult) -> GateResult:
-    """Writes the result in one rename; a reader never finds half of it."""
-    kept = asdict(result) | {"passed": result.passed}
-    del kept["path"]
-    text = json.dumps(kept, indent=1, ensure_ascii=False, default=str) + "\n"
-    result.path.parent.mkdir(parents=True, exist_ok=True)
-    staged = result.path.with_name(f".{result.path.name}.{os.getpid()}")
-    staged.write_text(text)
-    os.replace(staged, result.path)
-    return result
