@@ -8,6 +8,9 @@ from expectations.commands import run
 COMMANDS = {
     "setup": "create the home, its warehouse, roles, tables and views; safe to repeat",
     "land_sample": "land the sample shop (Complete Journey, simulated from real patterns) as daily files",
+    "check_source": "try a source mapping on a shop's files: what maps to what, what would fail; --draft makes one",
+    "land": "a shop's whole history → the daily files that its mapping expects",
+    "simulate": "make a simulated shop with known truth: daily files to ingest, or events straight in the lake",
     "ingest": "landing files → lake/events; bad rows → quarantine",
     "quarantine": "what was refused on a day and why; --replay ingests it again",
     "validate": "Great Expectations gate on one table and day",

@@ -11,19 +11,22 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from expectations.errors import DataError, SetupError
 from expectations.events import INGEST_REPORT, QUARANTINE
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.ingest import ingest_days
 from jobs.lake import LakeTable
+from jobs.onboarding.shown import shown
 from jobs.reading.mapping import load_mapping
-from jobs.reading.read_source import uncompress
+from jobs.reading.uncompress import uncompress
 from jobs.sql import format_table
 
 log = logging.getLogger(__name__)
-LONGEST = 300
-"""Characters of a line that are shown."""
+PARQUET = b"PAR1"
 COUNTS = ("rows_read", "rows_kept", "rows_quarantined", "rows_dropped")
 
 
@@ -114,16 +117,14 @@ def _landed(path: Path, digest: str) -> tuple[bytes | None, str]:
 
 
 def _example(path: Path, row: dict, raw: bytes | None) -> str:
-    start, end = row["byte_start"], row["byte_end"]
-    place = f"{path}:{row['source_line']} (bytes {start:,}–{end:,})"
-    return f"{place}  {shown(raw[start:end])}" if raw is not None else place
-
-
-def shown(line: bytes) -> str:
-    """A line's text with what a terminal would obey or hide written out."""
-    text = line[: LONGEST * 4].decode("utf-8", errors="backslashreplace")
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    place = f"{path}:{row['source_line']}"
+    if raw is None:
+        return f"{place} (bytes {row['byte_start']:,}–{row['byte_end']:,})"
+    if raw.startswith(PARQUET):  # it has rows, no lines
+        values = pq.read_table(pa.BufferReader(raw)).slice(row["source_line"] - 1, 1).to_pylist()[0]
+        return f"{place}  {shown(', '.join(f'{name}={value}' for name, value in values.items()).encode())}"
+    line = raw[row["byte_start"] : row["byte_end"]]
+    return f"{place} (bytes {row['byte_start']:,}–{row['byte_end']:,})  {shown(line)}"
 
 
 def replay(home: Home, day: date, source: str | None = None) -> list[str]:

@@ -7,7 +7,8 @@ import pytest
 
 from expectations.errors import DataError, SetupError
 from jobs import quarantine
-from jobs.quarantine import replay, shown, summary
+from jobs.onboarding.shown import shown
+from jobs.quarantine import replay, summary
 
 DAY = date(2024, 3, 4)
 GOOD = "c1,2024-03-04 10:00:00,sale,o1,p1,2,10.50,0.50,0.25"
