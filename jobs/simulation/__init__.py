@@ -1,0 +1,1 @@
+"""A simulated shop: customers whose latent truth is known, and the events they leave behind."""

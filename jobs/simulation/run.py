@@ -1,0 +1,72 @@
+"""A simulated shop's days, made by several processes. What comes out does not depend on how many."""
+
+import logging
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+
+from jobs.simulation.days import delivered_rows, later_rows
+from jobs.simulation.plan import Plan
+from jobs.simulation.rows import Rows
+from jobs.simulation.world import World, make_world
+
+log = logging.getLogger(__name__)
+Write = Callable[[int, Rows], int]
+"""Takes a day's number and its delivery; returns how many rows it wrote."""
+MakeWriter = Callable[[World], Write]
+
+_state: dict = {}
+
+
+def run_days(plan: Plan, make_writer: MakeWriter, processes: int) -> int:
+    """Makes every day and hands it to the writer that each process makes for itself; returns all rows written.
+
+    First what arrives on a later day than it belongs to, then the days themselves. Processes are started afresh, with a
+    world of their own: they share nothing but the plan. ``make_writer`` must be picklable.
+    """
+    written = 0
+    with _pool(plan, make_writer, processes) as map_days:
+        waiting: dict[int, list[Rows]] = {}
+        for later in map_days(_later, ((day,) for day in range(plan.days))):
+            for day, rows in later.items():
+                waiting.setdefault(day, []).append(rows)
+        for day, size in enumerate(map_days(_deliver, ((day, waiting.pop(day, [])) for day in range(plan.days)))):
+            written += size
+            if day % 30 == 29:
+                log.info("simulated %d of %d days, %s events", day + 1, plan.days, f"{written:,}")
+    return written
+
+
+class _pool:
+    """``map_days(task, arguments)`` in order, by ``processes``, or in this one where that is one."""
+
+    def __init__(self, plan: Plan, make_writer: MakeWriter, processes: int):
+        self._processes = processes
+        self._start = (plan, make_writer)
+
+    def __enter__(self) -> Callable[[Callable, Iterator[tuple]], Iterator]:
+        if self._processes == 1:
+            _begin(*self._start)
+            return map
+        self._pool = get_context("spawn").Pool(self._processes, _begin, self._start)
+        return self._pool.imap
+
+    def __exit__(self, *error: object) -> None:
+        if self._processes == 1:
+            _state.clear()
+        else:
+            self._pool.terminate()
+            self._pool.join()
+
+
+def _begin(plan: Plan, make_writer: MakeWriter) -> None:
+    world = make_world(plan)
+    _state.update(world=world, write=make_writer(world))
+
+
+def _later(task: tuple[int]) -> dict[int, Rows]:
+    return later_rows(_state["world"], task[0])
+
+
+def _deliver(task: tuple[int, list[Rows]]) -> int:
+    day, from_before = task
+    return _state["write"](day, delivered_rows(_state["world"], day, from_before))

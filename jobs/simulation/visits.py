@@ -1,0 +1,143 @@
+"""Visits of a day in the simulated shop: browsing, what comes before an order, campaign contacts."""
+
+import numpy as np
+
+from jobs.simulation import catalogue as sold
+from jobs.simulation import rows as table
+from jobs.simulation.orders import Orders, equipment, own_category, seconds_of_day, wares
+from jobs.simulation.rows import KIND, Rows
+from jobs.simulation.segments import lookup, per_segment
+from jobs.simulation.world import PRE_VIEWS, World
+
+MOST_STEPS = 60
+PAUSE_SECONDS = 40.0
+"""Mean time between two events of a visit, beyond the least of one second."""
+# What a visit's event is: weights of the first event, of a later one, of one before an order.
+STEP_KINDS = ("view", "search", "add_to_cart", "remove_from_cart", "favourite")
+STEP_WEIGHTS = ((0.80, 0.20, 0, 0, 0), (0.66, 0.09, 0.13, 0.04, 0.08), (0.80, 0.20, 0, 0, 0))
+_KIND_OF_STEP = np.array([KIND[name] for name in STEP_KINDS], np.int8)[lookup(np.array(STEP_WEIGHTS))]
+_OPEN_RATE, _CLICK_RATE, _OPEN_RATE_LEFT = 0.35, 0.2, 0.01
+
+
+def browsing(world: World, day: int, late: bool = False) -> Rows:
+    """All events of the visits without an order that take place on the day; ``late``: those that arrive later.
+
+    An event wants the product of the view before it: what is put into the cart has been looked at.
+    """
+    plan, who = world.plan, world.customers
+    random = plan.random("late_visits" if late else "visits", day)
+    customer = world.draw(day, who.visit_rate, random, plan.late_share if late else 1 - plan.late_share)
+    mean_steps = per_segment("steps")[who.segment[customer]]
+    # An exponential, rounded down, is geometric with this mean.
+    steps = (random.exponential(size=len(customer)) / np.log1p(1 / mean_steps)).astype(np.int32)
+    count = 1 + np.minimum(steps, MOST_STEPS)
+    of, place, size = *_expand(count), int(count.sum())
+    pause = 1 + random.exponential(PAUSE_SECONDS, size).astype(np.int64)
+    passed = np.cumsum(pause)
+    passed -= np.repeat(passed[np.cumsum(count) - count], count)
+    length = passed[np.cumsum(count) - 1] if len(count) else np.zeros(0, np.int64)
+    # A visit ends on the day it began on.
+    start = np.clip(seconds_of_day(world, customer, random), 0, 86_399 - length)
+    number = (day + 1) * 100_000_000 + (40_000_000 if late else 20_000_000) + np.arange(len(customer))
+    device, channel = equipment(world, customer, random)
+    arrival = day + (random.integers(1, 4, len(customer)) if late else np.zeros(len(customer), np.int64))
+    kind = _KIND_OF_STEP[(place > 0).astype(np.int8), random.integers(0, 4096, size)]
+    category = own_category(world, customer, random)[of]
+    kind, product = _wants(kind, place, wares(world, customer[of], category, random))
+    return table.make(
+        size, arrival=arrival[of], kind=kind, customer=customer[of], session=number[of], channel=channel[of],
+        time=plan.first_second + 86_400 * day + start[of] + passed, device=device[of], product=product,
+        country=who.country[customer][of], text=_searches(world, kind, customer[of], category, random),
+    )  # fmt: skip
+
+
+def _expand(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(group, place within the group) of each row, for groups of ``count`` rows."""
+    of = np.repeat(np.arange(len(count)), count)
+    return of, np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
+
+
+def _wants(kind: np.ndarray, place: np.ndarray, product: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Kinds and products that make sense in their order: cart and favourite take what was viewed last.
+
+    Only what was put into the cart is taken out again; where nothing was, the event is a view.
+    """
+    is_view = kind == KIND["view"]
+    added = np.cumsum(kind == KIND["add_to_cart"])
+    first = np.maximum.accumulate(np.where(place == 0, np.arange(len(kind)), 0))
+    empty = added == added[first]  # no visit begins with a cart
+    kind = np.where((kind == KIND["remove_from_cart"]) & empty, KIND["view"], kind)
+    from_row = np.maximum.accumulate(np.where(is_view | (place == 0), np.arange(len(kind)), 0))
+    return kind, np.where(kind == KIND["search"], -1, product[from_row])
+
+
+def _searches(
+    world: World, kind: np.ndarray, customer: np.ndarray, category: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """The text of each search, -1 for other events."""
+    text = np.full(len(kind), -1, np.int32)
+    which = np.flatnonzero(kind == KIND["search"])
+    run = world.texts.search[world.customers.language[customer[which]], category[which]]
+    text[which] = world.texts.pick(run, random.random(len(which)))
+    return text
+
+
+def before_orders(world: World, day: int, orders: Orders) -> Rows:
+    """What customers did before they ordered: looked around, then viewed and put into the cart all that they bought."""
+    random = world.plan.random("visits", day, 1)
+    online = np.flatnonzero(orders.channel != sold.STORE)
+    around = random.poisson(PRE_VIEWS, len(online))
+    count = around + 2 * orders.line_count[online]
+    of, place, size = *_expand(count), int(count.sum())
+    pause = 1 + random.exponential(PAUSE_SECONDS, size).astype(np.int64)
+    # Backwards from the order; nothing lies before the day's first second.
+    left = np.cumsum(pause[::-1])[::-1]
+    ends = np.cumsum(count)
+    left -= np.repeat(np.append(left, 0)[ends], count)
+    order = online[of]
+    begin = world.plan.first_second + 86_400 * day
+    step = place - around[of]
+    customer = orders.customer[order]
+    kind = _KIND_OF_STEP[2, random.integers(0, 4096, size)]
+    category = own_category(world, customer, random)
+    product = wares(world, customer, category, random)
+    first_line = np.cumsum(orders.line_count) - orders.line_count
+    line = np.minimum(first_line[order] + np.maximum(step, 0) // 2, len(orders.of) - 1)
+    bought = step >= 0
+    kind = np.where(bought, np.where(step % 2 == 0, KIND["view"], KIND["add_to_cart"]), kind)
+    product = np.where(bought, orders.lines["product"][line], np.where(kind == KIND["search"], -1, product))
+    return table.make(
+        size, arrival=day, kind=kind, customer=customer, session=orders.session[order], channel=orders.channel[order],
+        time=np.maximum(orders.time[order] - left, begin), device=orders.device[order], product=product,
+        country=world.customers.country[customer], text=_searches(world, kind, customer, category, random),
+    )  # fmt: skip
+
+
+def contacts(world: World, day: int) -> Rows:
+    """Campaign messages sent on the day, and which were opened and followed on it."""
+    random, who, parts = world.plan.random("contacts", day), world.customers, []
+    begin = world.plan.first_second + 86_400 * day
+    for campaign, customer in world.campaigns.contacted(day, who.acquired):
+        sent = begin + 9 * 3600 + random.integers(0, 7200, len(customer))
+        rate = np.where(who.alive_until[customer] > day, _OPEN_RATE, _OPEN_RATE_LEFT)
+        opens = random.random(len(customer)) < rate
+        opened = np.minimum(sent + random.exponential(7200, len(customer)).astype(np.int64), begin + 86_000)
+        clicks = opens & (random.random(len(customer)) < _CLICK_RATE)
+        for name, which, time in (
+            ("campaign_send", slice(None), sent),
+            ("campaign_open", opens, opened),
+            ("campaign_click", clicks, opened + random.integers(5, 300, len(customer))),
+        ):
+            parts.append(
+                table.make(
+                    len(customer[which]),
+                    arrival=day,
+                    kind=KIND[name],
+                    customer=customer[which],
+                    time=time[which],
+                    campaign=campaign,
+                    channel=sold.EMAIL,
+                    country=who.country[customer[which]],
+                )  # fmt: skip
+            )
+    return table.concat(parts)
