@@ -108,6 +108,18 @@ PREFERENCES = Table(
     ),
 )  # fmt: skip
 
+NOT_MODEL_INPUTS = (
+    "tenure_days", "frequency_days", "order_count",
+    *(c.name for c in FEATURE_COLUMNS if c.name.endswith(("_180d", "_365d"))),
+)  # fmt: skip
+"""Numbers that grow with the data's own age while the data are younger than the window. Data begin on one day for
+everybody, so such a number is a calendar clock: on the day of scoring it stands beyond all that training has seen."""
+
+# What a model may look at: every other number of the features table, in the contract's order.
+FEATURE_NAMES = tuple(
+    c.name for c in FEATURE_COLUMNS if c.type in ("int32", "int64", "double") and c.name not in NOT_MODEL_INPUTS
+)
+
 FEATURES = Table(
     name="features",
     description="Recency, frequency, monetary value and behaviour of each customer seen so far, point-in-time correct: "
@@ -120,17 +132,7 @@ FEATURES = Table(
         Check(kind="row_count", severity="fail", minimum=1, why="no customer at all means that nothing was ingested"),
         Check(kind="null_share", severity="warn", columns=("recency_days",), maximum=0.9,
               why="nearly nobody has ever bought"),
+        Check(kind="drift", severity="warn", columns=FEATURE_NAMES, days=28, maximum=0.25, name="drift_warn",
+              why="what a model learned of four weeks ago may not hold: look at the feature before the scores"),
     ),
 )  # fmt: skip
-
-NOT_MODEL_INPUTS = (
-    "tenure_days", "frequency_days", "order_count",
-    *(c.name for c in FEATURES.columns if c.name.endswith(("_180d", "_365d"))),
-)  # fmt: skip
-"""Numbers that grow with the data's own age while the data are younger than the window. Data begin on one day for
-everybody, so such a number is a calendar clock: on the day of scoring it stands beyond all that training has seen."""
-
-# What a model may look at: every other number of the features table, in the contract's order.
-FEATURE_NAMES = tuple(
-    c.name for c in FEATURES.columns if c.type in ("int32", "int64", "double") and c.name not in NOT_MODEL_INPUTS
-)
