@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from expectations.sequences import EVENT_TYPE_CODES, NO_HOUR, NO_PRICE
 from jobs.behaviour.outliers import STEP
 from jobs.behaviour.prices import EDGE
-from jobs.reading.map_rows import hash31
+from jobs.reading.hashes import hash31
 
 COLUMNS = [
     "source", "customer_key", "event_type", "event_time", "event_date", "event_hour", "product_hash", "category_hash",

@@ -63,11 +63,11 @@ def write_sequences(
     if waiting is not None:
         _put_aside(waiting, customers, files, settings.max_events, scratch / f"{stretches}")
         stretches += 1
-    events = _assemble(customers, [scratch / f"{n}" for n in range(stretches)], target)
+    count, events = _assemble(customers, [scratch / f"{n}" for n in range(stretches)], target)
     about = asdict(settings) | {"arrays": {array.name: array.dtype for array in EVENT_ARRAYS}}
-    about |= {"customers": len(customers.keys), "events": events}
+    about |= {"customers": count, "events": events}
     (target / "about.json").write_text(json.dumps(about, indent=1) + "\n")
-    return len(customers.keys), events
+    return count, events
 
 
 def _within(rows: pa.Table, first: date, last: date) -> pa.Table:
@@ -125,11 +125,12 @@ def _order(part: Arrays, ranks: np.ndarray) -> np.ndarray:
     return order
 
 
-def _assemble(customers: Customers, stretches: list[Path], target: Path) -> int:
-    """Writes every array in order of customer_key, then of time: the number of events."""
+def _assemble(customers: Customers, stretches: list[Path], target: Path) -> tuple[int, int]:
+    """Writes every array in order of customer_key, then of time: (customers, events)."""
     by_key = pc.sort_indices(customers.keys).to_numpy()
+    by_key = by_key[customers.kept[by_key] > 0]  # a key may have been met on rows outside the look-back alone
     offsets = np.concatenate([[0], np.cumsum(customers.kept[by_key], dtype=np.int64)])
-    ends = np.empty(len(by_key), np.int64)
+    ends = np.zeros(len(customers.keys), np.int64)
     ends[by_key] = offsets[1:]
     np.save(target / "customer_keys.npy", _fixed_width(customers.keys.take(pa.array(by_key))))
     np.save(target / "offsets.npy", offsets)
@@ -142,7 +143,7 @@ def _assemble(customers: Customers, stretches: list[Path], target: Path) -> int:
             values[np.load(folder / "places.npy")] = np.load(folder / f"{array.name}.npy")
             (folder / f"{array.name}.npy").unlink()
         np.save(target / f"{array.name}.npy", values)
-    return int(offsets[-1])
+    return len(by_key), int(offsets[-1])
 
 
 def _fixed_width(keys: pa.Array) -> np.ndarray:

@@ -20,7 +20,7 @@ from jobs.behaviour.sequence_columns import channel_code
 from jobs.behaviour.sequences import SequenceSettings
 from jobs.home import Home
 from jobs.lake import LakeTable
-from jobs.reading.map_rows import hash31
+from jobs.reading.hashes import hash31
 from jobs.schemas import arrow_schema
 from ml.sequences import open_sequences
 
@@ -158,6 +158,12 @@ def test_days_of_shops_far_apart_in_time_zone_overlap(home, monkeypatch):
     write(home, [auckland, honolulu])
     assert build(home).arrays["product_hash"].tolist() == [1, 2]
     assert build(home, max_events=1).arrays["product_hash"].tolist() == [2]
+
+
+def test_who_has_no_event_in_the_look_back_is_left_out(home):
+    # Delivered within it, together with another's, but happened before it.
+    write(home, [event(customer=1, days_ago=5, lag=5), event(customer=0)])
+    assert [key.decode() for key in build(home, lookback_days=3).customer_keys] == [KEYS[0]]
 
 
 def test_values_without_a_source_and_at_the_edges(home):
