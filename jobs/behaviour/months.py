@@ -41,7 +41,7 @@ def customer_months(days: "DataFrame", month: date) -> "DataFrame":
             F.max("event_date").alias("last_event_date"),
             *all_merged(),
             set_union("order_ids"),
-            _dates(F.collect_set(bought)),
+            _dates(F.collect_list(bought)),
         )
         .withColumn("arrival_month", first)
     )
@@ -82,5 +82,5 @@ def merged_history(rows: "DataFrame") -> "DataFrame":
 def _dates(values: "Column") -> "Column":
     from pyspark.sql import functions as F
 
-    dates = F.array_sort(values)
+    dates = F.array_sort(F.array_distinct(values))
     return F.when(F.size(dates) > 0, dates).alias("purchase_dates")

@@ -11,7 +11,16 @@ from expectations.events import EVENT_TYPES
 from expectations.features import RATIO_WINDOWS_DAYS, VELOCITY_WINDOWS_DAYS, WINDOWS_DAYS
 from expectations.measures import COUNT_OF_TYPE, DAY_PARTS, TOPICS
 
-SUMMED_ALWAYS = [m.name for kind, m in COUNT_OF_TYPE.items() if kind != "review"]
+RARE = (
+    "remove_from_cart",
+    "favourite",
+    "return",
+    "review",
+    "support",
+    "coupon_redeem",
+    "campaign_open",
+    "campaign_click",
+)
 
 
 def features(events: list[dict], snapshot: date) -> dict[str, dict]:
@@ -71,7 +80,8 @@ def window(rows: list[dict]) -> dict:
     of = by_type(rows)
     return {
         "event_count": len(rows),
-        **{COUNT_OF_TYPE[kind].name: len(of[kind]) for kind in EVENT_TYPES if kind != "review"},
+        **{COUNT_OF_TYPE[kind].name: len(of[kind]) for kind in ("view", "search", "add_to_cart", "purchase")},
+        "campaign_count": len(of["campaign_send"]),
         "session_count": sum(r["is_session_start"] for r in rows),
         "purchase_amount": total(r["amount"] for r in of["purchase"]),
         "return_amount": total(r["amount"] for r in of["return"]),
@@ -93,7 +103,7 @@ def long_window(rows: list[dict]) -> dict:
         "winsorised_amount": paid,
         "text_count": 0,
         "negative_text_count": 0,
-        "review_count": len(of["review"]),
+        **{COUNT_OF_TYPE[kind].name: len(of[kind]) for kind in RARE},
         "largest_line_amount": max((float(r["amount"]) for r in of["purchase"]), default=0.0),
         "sentiment_mean": None,
         "average_order_amount": ratio(paid, sums["order_count"]),
