@@ -67,7 +67,8 @@ class Check:
     share          the sum of columns[0] / the sum of columns[1]
     volume         for each value of columns[1], the sum of columns[0] / its mean over the last four same weekdays
     null_shift     for each of columns, its share of nulls less that of the last four same weekdays, either way
-    mix            population stability index of the values of columns[0] against the last four same weekdays
+    mix            population stability index of the values of columns[0], those of ``without`` left out, against the
+                   last four same weekdays
     drift          for each of columns, its population stability index against the partition ``days`` earlier
     newest_days    days from the newest date in columns[0] to the partition's
     late_share     the share of rows whose date in columns[0] lies more than ``days`` days before the partition's
@@ -87,6 +88,7 @@ class Check:
     maximum: float | None = None
     days: int = 0
     of: str = ""
+    without: tuple[str, ...] = ()
     name: str = ""
 
     @property

@@ -139,11 +139,15 @@ def measured_names(table: Table) -> list[str]:
     return [check.label for check in table.checks if check.kind not in ROW_CHECKS]
 
 
+_FLAG_BOUNDS = {"is_true": (1, 1), "is_blank": (0, 0)}
+
+
 def _check(check: Check) -> "Expectation":
     import great_expectations.expectations as gxe
     from great_expectations.expectations.row_conditions import Column as RowColumn
 
-    bounds = {"min_value": check.minimum, "max_value": check.maximum}
+    low, high = _FLAG_BOUNDS.get(check.kind, (check.minimum, check.maximum))
+    bounds = {"min_value": low, "max_value": high}
     labels = _labels(check.label, check.severity, expected(check), check.why)
     match check.kind:
         case "row_count":

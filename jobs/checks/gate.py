@@ -114,6 +114,8 @@ def _judged(table: Table, measured: dict[str, Findings]) -> list[CheckOutcome]:
 def _measured(check: Check, found: Findings, broken: set[str]) -> CheckOutcome:
     """``broken``: what the numbers that the check refuses are of."""
     shown = [item.text for item in found.measured if item.of in broken or not broken]
+    if found.measured and not broken and check.kind in ("is_true", "is_blank"):
+        shown = [HELD]
     unjudged = _listed(found.unjudged, most=2)
     parts = [_listed(shown, MOST_SHOWN), f"not judged: {unjudged}" if unjudged else ""]
     passed = not broken if found.measured else None

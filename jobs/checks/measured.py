@@ -141,10 +141,10 @@ def _null_shift(history: History, check: Check, day: date) -> Iterator[Measured 
     if not today or len(past) < LEAST_WEEKDAYS:
         yield _known(len(past), day) if today else "no rows"
         return
-    for column in check.columns:
-        usual = sum(shares.get(column, 1) for shares in past) / len(past)
-        shift = abs(today[column] - usual)
-        yield Measured(column, shift, f"{column}: {today[column]:.1%} null, {usual:.1%} in {_weekdays(len(past), day)}")
+    usual = {name: sum(shares.get(name, 1) for shares in past) / len(past) for name in check.columns}
+    for name in sorted(check.columns, key=lambda name: -abs(today[name] - usual[name])):
+        told = f"{name}: {today[name]:.1%} null, {usual[name]:.1%} in {_weekdays(len(past), day)}"
+        yield Measured(name, abs(today[name] - usual[name]), told)
 
 
 def _mix(history: History, check: Check, day: date) -> Iterator[Measured | str]:
@@ -154,7 +154,7 @@ def _mix(history: History, check: Check, day: date) -> Iterator[Measured | str]:
     if len(past) < LEAST_WEEKDAYS:
         yield _known(len(past), day)
         return
-    values = sorted({value for counts in (today, *past) for value in counts}, key=str)
+    values = sorted({value for counts in (today, *past) for value in counts} - set(check.without), key=str)
     counts = np.array([today.get(value, 0) for value in values])
     reference = np.array([sum(of.get(value, 0) for of in past) for value in values])
     if min(counts.sum(), reference.sum()) < LEAST_ROWS:
@@ -181,8 +181,8 @@ def _drift(history: History, check: Check, day: date) -> Iterator[Measured | str
     if min(len(then[columns[0]]), len(now[columns[0]])) < LEAST_ROWS:
         yield f"fewer than {LEAST_ROWS} rows"
         return
-    for name in columns:
-        index = drift(then[name], now[name])
+    found = {name: drift(then[name], now[name]) for name in columns}
+    for name, index in sorted(found.items(), key=lambda item: (-item[1], item[0])):
         yield Measured(name, index, f"{name} {index:.2f}")
 
 
