@@ -29,9 +29,9 @@ def expected(check: Check) -> str:
         case "is_blank":
             return f"{column} empty in every row"
         case "share":
-            return f"{column} {bounds_text(check, '.0%')} of {check.columns[1]}"
+            return f"{column} {bounds_text(check, ',.0%')} of {check.columns[1]}"
         case "volume":
-            return f"{column} of each {check.columns[1]} {bounds_text(check, '.0%')} of its mean of {FOUR_WEEKDAYS}"
+            return f"{column} of each {check.columns[1]} {bounds_text(check, ',.0%')} of its mean of {FOUR_WEEKDAYS}"
         case "null_shift":
             return f"share of nulls {of} at most {check.maximum:.0%} off that of {FOUR_WEEKDAYS}"
         case "mix":

@@ -185,7 +185,7 @@ INGEST_REPORT = Table(
               why="more than one row in a hundred refused"),
         Check(kind="value_range", severity="warn", columns=("rows_read",), minimum=1,
               why="a delivered file without a row"),
-        Check(kind="is_true", severity="fail", columns=("is_complete",),
+        Check(kind="is_true", severity="fail", columns=("is_complete",), name="is_complete_fail",
               why="part of a day would pass for the whole: deliver the file again"),
         Check(kind="volume", severity="fail", columns=("rows_kept", "feed"), minimum=0.1, maximum=10,
               name="volume_fail", why="a tenth or ten times of what is usual is a broken delivery, not a shopping day"),
@@ -193,7 +193,7 @@ INGEST_REPORT = Table(
               name="volume_warn", why="half or twice of what is usual"),
         Check(kind="share", severity="warn", columns=("rows_unknown_product", "rows_kept"), maximum=0.05,
               name="unknown_product_warn", why="the delivered products may be old"),
-        Check(kind="is_blank", severity="warn", columns=("added_columns",),
+        Check(kind="is_blank", severity="warn", columns=("added_columns",), name="added_columns_warn",
               why="the shop has added a column; the mapping may want it"),
     ),
 )  # fmt: skip

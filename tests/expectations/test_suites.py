@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import expectations
+from expectations.behaviour import FEATURE_NAMES, FEATURES
 from expectations.contract import Check, Column, Table
 from expectations.events import EVENTS, INGEST_REPORT
-from expectations.suites import build_suite
+from expectations.suites import build_suite, measured_names
 from expectations.tables import TABLES
 
 EACH_TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
@@ -30,7 +31,7 @@ def test_every_rule_of_the_contract_is_asked_once(table):
         expected |= {f"{c.name}_not_finite"} if c.type == "double" else set()
         expected |= {f"{c.name}_below_{c.minimum:g}"} if c.minimum is not None else set()
         expected |= {f"{c.name}_above_{c.maximum:g}"} if c.maximum is not None else set()
-    expected |= {"_".join((*c.columns, c.kind, c.severity)) for c in table.checks}
+    expected |= {c.name or "_".join((*c.columns, c.kind, c.severity)) for c in table.checks}
     if {"event_date", "arrival_date"} <= set(table.column_names):
         expected.add("event_date_after_arrival")
     found = names(build_suite(table))
@@ -51,6 +52,9 @@ def test_severities_are_the_contracts():
     assert set(names(build_suite(INGEST_REPORT, "warn"))) == {
         "quarantine_share_value_range_warn",
         "rows_read_value_range_warn",
+        "volume_warn",
+        "unknown_product_warn",
+        "added_columns_warn",
     }
     both = names(build_suite(INGEST_REPORT, "fail")) + names(build_suite(INGEST_REPORT, "warn"))
     assert sorted(both) == sorted(names(build_suite(INGEST_REPORT)))
@@ -77,6 +81,22 @@ def test_a_share_of_nulls_keeps_its_bound_inside():
         check = Check(kind="null_share", severity="warn", columns=("a",), maximum=share, why="w")
         (expectation,) = build_suite(table_of(check), names={"a_null_share_warn"}).expectations
         assert expectation.mostly == mostly
+
+
+def test_measured_checks_are_asked_of_numbers_and_of_their_own_alone():
+    suite = build_suite(INGEST_REPORT, names=measured_names(INGEST_REPORT))
+    assert sorted(names(suite)) == sorted(measured_names(INGEST_REPORT))
+    assert {(e.column, e.row_condition.parameter) for e in suite.expectations} == {
+        ("value", name) for name in measured_names(INGEST_REPORT)
+    }
+    (complete,) = (e for e in suite.expectations if e.meta["name"] == "is_complete_fail")
+    assert (complete.min_value, complete.max_value) == (1, 1)
+
+
+def test_every_number_a_model_reads_says_what_stands_in_for_a_missing_one():
+    # Without a rule a model could not be given the row; a column that is never null needs none.
+    for column in (FEATURES.column(name) for name in FEATURE_NAMES):
+        assert bool(column.impute) == column.nullable, column.name
 
 
 def test_two_checks_of_one_name_are_refused():
