@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 RECIPE_FILE = "_recipe"
 """Beside a partition's rows: what made them. Engines read no file whose name starts with an underscore."""
+PART_ROWS = 1 << 19
+"""Rows of one file of a partition that Arrow writes; a partition's files follow each other in the order of its key."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class LakeTable:
         with self._staged() as staged:
             part = staged / "day"
             part.mkdir()
-            pq.write_table(rows, part / "part-0.parquet", compression="zstd")
+            _write_parts(part, rows)
             if recipe:
                 (part / RECIPE_FILE).write_text(recipe)
             self._swap(part, day)
@@ -243,6 +246,19 @@ class LakeTable:
             else:
                 os.rename(old, target)
         return target.is_dir()
+
+
+def _write_parts(folder: Path, rows: pa.Table) -> None:
+    """Files of at most PART_ROWS rows, side by side: one where all fit in."""
+    starts = range(0, max(len(rows), 1), PART_ROWS)
+    width = len(str(len(starts) - 1))  # names sort as the rows do
+
+    def write(n: int) -> None:
+        part = rows.slice(starts[n], PART_ROWS)
+        pq.write_table(part, folder / f"part-{n:0{width}}.parquet", compression="zstd")
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(write, range(len(starts))))
 
 
 def recipe_of(table: Table, *parts: object) -> str:

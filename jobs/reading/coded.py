@@ -64,10 +64,14 @@ class Coded:
         return Coded(np.where(self.is_null, theirs, self.codes), both.dictionary)
 
     def compact(self) -> "Coded":
-        """Without the values that no row has; those left stand in the order of their first rows."""
-        encoded = pa.array(self.codes, mask=self.is_null).dictionary_encode()
-        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        return Coded(codes, self.values.take(encoded.dictionary))
+        """Without the values that no row has."""
+        used = np.zeros(len(self.values) + 1, bool)
+        used[self.codes] = True  # -1 marks the last, which stands for null
+        if used[:-1].all():
+            return self
+        new = np.where(used, np.cumsum(used) - 1, -1).astype(np.int32)
+        new[-1] = -1
+        return Coded(new[self.codes], self.values.filter(pa.array(used[:-1])))
 
     def arrow(self) -> pa.DictionaryArray:
         indices = pa.array(self.codes, mask=self.is_null)

@@ -79,6 +79,13 @@ class Feed(Layout):
         return list(dict.fromkeys([*whose, *self.type_columns]))
 
     @property
+    def drop_policies(self) -> list[str]:
+        """What leaves rows out, by name: a row that two of them drop counts for the first."""
+        named = [when.drop for when in self.event_type.when if when.drop]
+        named += ["no_customer"] * self.drop_without_customer + ["duplicate"] * self.drop_duplicates
+        return list(dict.fromkeys(named))
+
+    @property
     def type_columns(self) -> list[str]:
         """Columns that say what happened."""
         return [c for c in (*(w.column for w in self.event_type.when), self.event_type.column) if c]

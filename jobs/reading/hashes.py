@@ -1,6 +1,7 @@
 """Texts as 31-bit numbers, which sketches and models count and embed."""
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow as pa
 from jobs.reading.coded import Coded
 
 
+@lru_cache(1 << 17)
 def hash31(text: str) -> int:
     """The first 4 bytes of SHA-256 of the text in UTF-8, big-endian, with the top bit cleared."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF

@@ -1,6 +1,7 @@
 """A delivered text file as lines: where each begins and ends, and which of them no parser could take."""
 
 import csv
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from jobs.reading.uncompress import uncompress
 
 BOM = b"\xef\xbb\xbf"
 QUOTE, NEWLINE, RETURN = b'"\n\r'
+_FILLED = re.compile(rb"\S")
 csv.field_size_limit(2**31 - 1)  # a long field is no fault: a line is as long as its file lets it be
 
 
@@ -51,7 +53,7 @@ class Lines:
         if not len(self.start):
             return np.array([], np.int64)
         length = self.end - self.start
-        first = np.frombuffer(self.raw + b"\n", np.uint8)[self.start]
+        first = np.frombuffer(self.raw, np.uint8)[self.start]
         filled = (length > 1) | ((length == 1) & (first != RETURN))
         filled[:after] = False
         return np.flatnonzero(filled) + 1
@@ -60,7 +62,7 @@ class Lines:
 def split_lines(data: bytes, file: str, encoding: str = "utf-8", may_be_empty: bool = False) -> Lines:
     """The lines of a delivered file's bytes; DataError, which names ``file``, if it holds none and must hold some."""
     raw, damage = uncompress(data)
-    if not raw.removeprefix(BOM).strip() and (damage or not may_be_empty):
+    if not _FILLED.search(raw, len(BOM) * raw.startswith(BOM)) and (damage or not may_be_empty):
         raise DataError(
             f"{file}: {damage}; no line of it can be read. Deliver it again"
             if damage
@@ -84,7 +86,7 @@ def broken_lines(lines: Lines, delimiter: str) -> dict[int, str]:
     }
     broken |= dict.fromkeys(_stray_returns(lines), "stray_return")
     try:
-        lines.raw.decode(lines.encoding)
+        _ = lines.raw.isascii() or lines.raw.decode(lines.encoding)
     except UnicodeDecodeError:
         broken |= {n: "not_text" for n in range(1, len(lines.start) + 1) if lines.text_of(n) is None}
     if lines.is_truncated and not lines.raw.endswith(b"\n"):

@@ -17,6 +17,7 @@ from jobs.reading.mapping import Mapping
 from jobs.reading.numbers import price_of, read_numbers, to_decimal
 from jobs.reading.products import NO_PRODUCTS, Products
 from jobs.reading.repeats import repeats
+from jobs.reading.threads import each
 from jobs.reading.times import read_times
 
 __all__ = ["Mapped", "hash31", "local_times", "map_rows"]
@@ -60,29 +61,18 @@ def map_rows(
     products: Products = NO_PRODUCTS,
 ) -> Mapped:  # fmt: skip
     """Every one of the ``size`` rows as an event; what cannot be converted is null and named in ``failed``."""
-    text = {name: _texts(rows[name]).mapped(tidy) for name in _text_columns(feed)}
-    texts = {name: clean(joined([text[c] for c in feed.columns[name]]), feed.ids.get(name))
-             for name in ("customer_id", *TEXTS) if name in feed.columns}  # fmt: skip
-    texts |= {name: Coded.constant(value, size) for name, value in feed.constants.items() if name in TEXTS}
-    texts.setdefault("currency", Coded.constant(mapping.currency, size))
-    for name in TEXTS:
-        texts.setdefault(name, Coded.constant(None, size))
-    unknown = products.fill(texts)
-    out = Mapped({name: texts[name].arrow() for name in TEXTS}, unknown)
-    out.columns |= {name: hashes(texts[of]) for name, of in _HASHED.items()}
-    _map_types(out, text, feed, size)
-    _map_times(out, rows, feed, mapping.timezone, size)
-    _map_numbers(out, rows, feed, size)
-    if feed.drop_without_customer:
-        out.dropped["no_customer"] = texts["customer_id"].is_null
-    if feed.drop_duplicates:
-        out.dropped["duplicate"] = repeats(rows, size)
-    out.columns |= {
-        "source": Coded.constant(mapping.source, size).arrow(),
-        "customer_key": keys.of_ids(texts["customer_id"]).arrow(),
-        "key_id": Coded.constant(keys.key_id, size).arrow(),
-        "arrival_date": pa.array(np.full(size, np.datetime64(arrival)), pa.date32()),
-    }
+    names = _text_columns(feed)
+    text = dict(zip(names, each(lambda name: _texts(rows[name]).mapped(tidy), names, size), strict=True))
+    out = Mapped({"arrival_date": pa.array(np.full(size, np.datetime64(arrival)), pa.date32())}, np.zeros(size, bool))
+    out.dropped = {policy: np.zeros(size, bool) for policy in feed.drop_policies}
+    parts = (
+        lambda: _map_customers(out, text, feed, keys, size),
+        lambda: _map_times(out, rows, feed, mapping.timezone, size),
+        lambda: _map_texts(out, text, feed, mapping, products, size),
+        lambda: _map_types_and_numbers(out, rows, text, feed, size),
+        lambda: _drop_repeats(out, rows, feed, size),
+    )
+    each(lambda part: part(), parts, size)  # each fills columns of its own
     return out
 
 
@@ -107,6 +97,39 @@ def _tidied(column: Coded | pa.Array) -> Coded | pa.Array:
     return column.mapped(tidy) if isinstance(column, Coded) else column
 
 
+def _map_customers(out: Mapped, text: dict[str, Coded], feed: Feed, keys: CustomerKeys, size: int) -> None:
+    ids = clean(text[feed.columns["customer_id"][0]], feed.ids.get("customer_id"))
+    out.columns |= {"customer_key": keys.of_ids(ids).arrow(), "key_id": Coded.constant(keys.key_id, size).arrow()}
+    if feed.drop_without_customer:
+        out.dropped["no_customer"] = ids.is_null
+
+
+def _map_texts(
+    out: Mapped, text: dict[str, Coded], feed: Feed, mapping: Mapping, products: Products, size: int
+) -> None:
+    texts = {name: Coded.constant(feed.constants.get(name), size) for name in TEXTS}
+    if "currency" not in feed.constants:
+        texts["currency"] = Coded.constant(mapping.currency, size)
+    for name in texts.keys() & feed.columns.keys():
+        texts[name] = clean(joined([text[column] for column in feed.columns[name]]), feed.ids.get(name))
+    out.unknown_product = products.fill(texts)
+    out.columns |= {name: texts[name].arrow() for name in TEXTS}
+    out.columns |= {name: hashes(texts[of]) for name, of in _HASHED.items()}
+    out.columns["source"] = Coded.constant(mapping.source, size).arrow()
+
+
+def _drop_repeats(out: Mapped, rows: dict[str, Coded | pa.Array], feed: Feed, size: int) -> None:
+    if feed.drop_duplicates:
+        out.dropped["duplicate"] = repeats(rows, size)
+
+
+def _map_types_and_numbers(
+    out: Mapped, rows: dict[str, Coded | pa.Array], text: dict[str, Coded], feed: Feed, size: int
+) -> None:
+    _map_types(out, text, feed, size)
+    _map_numbers(out, rows, feed, size)
+
+
 def _map_types(out: Mapped, text: dict[str, Coded], feed: Feed, size: int) -> None:
     rule, code = feed.event_type, {name: n for n, name in enumerate(EVENT_TYPES)}
     codes = np.full(size, code.get(rule.default, -1), np.int32)
@@ -120,7 +143,7 @@ def _map_types(out: Mapped, text: dict[str, Coded], feed: Feed, size: int) -> No
         hit = text[when.column].where(bools(pc.starts_with(text[when.column].values, when.prefix))) & ~taken
         taken |= hit
         if when.drop:
-            out.dropped[when.drop] = hit
+            out.dropped[when.drop] |= hit
         else:
             codes = np.where(hit, np.int32(code[when.becomes]), codes)
     out.columns["event_type"] = Coded(codes, pa.array(EVENT_TYPES)).compact().arrow()

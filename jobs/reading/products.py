@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.reading.coded import Coded
 
@@ -20,6 +19,10 @@ class Products:
     digest: str = ""
 
     @cached_property
+    def _place(self) -> dict[str, int]:
+        return {one: place for place, one in enumerate(self.product_id.to_pylist())}
+
+    @cached_property
     def _filling(self) -> dict[str, Coded]:
         return {"category": Coded.of(self.category), "brand": Coded.of(self.brand)}
 
@@ -28,7 +31,7 @@ class Products:
         ids = texts["product_id"]
         if not self.digest:
             return np.zeros(len(ids), bool)
-        place = pc.fill_null(pc.index_in(ids.values, self.product_id), -1).to_numpy(zero_copy_only=False)
+        place = np.fromiter((self._place.get(one, -1) for one in ids.values.to_pylist()), np.int64, len(ids.values))
         for name, known in self._filling.items():
             # Codes of the distinct products first, then of the rows: no text is touched row by row.
             of_products = np.where(place < 0, -1, np.append(known.codes, -1)[place]).astype(np.int32)

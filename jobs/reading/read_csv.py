@@ -1,10 +1,7 @@
 """Untrusted CSV → columns of texts, line by line, so that one bad line never costs the others."""
 
 import csv
-import io
-import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +11,7 @@ from expectations.errors import DataError
 from jobs.reading.coded import Coded
 from jobs.reading.layout import WHITESPACE, Layout, Parsed
 from jobs.reading.lines import BOM, Lines, broken_lines
+from jobs.reading.threads import each
 
 BLOCK_BYTES = 16 << 20
 """What one thread parses at once."""
@@ -42,7 +40,7 @@ def parse_csv(lines: Lines, file: str, layout: Layout, needed: list[str], keep_a
         )
     refused |= {int(n): "field_count" for n in wrong_width}
     line = good[~np.isin(good, wrong_width)] if len(wrong_width) else good
-    coded = {name: Coded.of(rows[name]) for name in columns}
+    coded = dict(zip(columns, each(lambda name: Coded.of(rows[name]), columns, len(rows)), strict=True))
     return Parsed(coded, line, dict(sorted(refused.items())), tuple(names) if layout.header else (), lines)
 
 
@@ -92,10 +90,8 @@ def _parsed_blocks(
     lines: Lines, blocks: list[np.ndarray], layout: Layout, header: list[str], columns: list[str]
 ) -> list[tuple[pa.Table, np.ndarray]]:
     """Each block's rows and the lines of it that have another number of fields; Arrow parses without Python's lock."""
-    if len(blocks) < 2:
-        return [_parse_block(lines, block, layout, header, columns) for block in blocks]
-    with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda block: _parse_block(lines, block, layout, header, columns), blocks))
+    rows = sum(len(block) for block in blocks)
+    return each(lambda block: _parse_block(lines, block, layout, header, columns), blocks, rows)
 
 
 def _parse_block(
@@ -112,7 +108,7 @@ def _parse_block(
         body = re.sub(rb"(?m)^\t|\t(?=\r?$)", b"", re.sub(rb"[ \t]+", b"\t", body))
     rows = pa_csv.read_csv(
         # A mark that the parser takes off: one that begins the first line's value stays.
-        io.BytesIO(BOM + body),
+        pa.BufferReader(b"".join([BOM, body, b"\n"])),
         # One thread and one block: only then is the number of a refused row known.
         pa_csv.ReadOptions(use_threads=False, block_size=len(body) + 4, column_names=header),
         pa_csv.ParseOptions(
@@ -131,13 +127,13 @@ def _parse_block(
     return rows, good[wrong_width]
 
 
-def _body(lines: Lines, good: np.ndarray) -> bytes:
+def _body(lines: Lines, good: np.ndarray) -> bytes | memoryview:
     """The good lines alone, in UTF-8; one slice of the file where all between the first and the last are good."""
     first, last = int(good[0]), int(good[-1])
     if len(good) == last - first + 1:
-        body = lines.raw[lines.start[first - 1] : lines.end[last - 1]] + b"\n"
+        body = memoryview(lines.raw)[lines.start[first - 1] : lines.end[last - 1]]
     else:
-        body = b"\n".join(lines.bytes_of(int(n)) for n in good) + b"\n"
+        body = b"\n".join(lines.bytes_of(int(n)) for n in good)
     return body if lines.encoding == "utf-8" else str(body, lines.encoding).encode()
 
 

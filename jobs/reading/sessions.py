@@ -93,6 +93,8 @@ def _names(
     first = np.zeros(visits.session.max(initial=-1) + 1, np.int64)
     named = np.flatnonzero(visits.session >= 0)[::-1]
     first[visits.session[named]] = named  # the first row of each session is written last
+    if not visits.made.any():
+        return own.dictionary.take(own.indices)
     who = pc.utf8_slice_codeunits(customer.dictionary.take(customer.indices.take(pa.array(first))), 0, 16)
     made = visits.made[first]
     source = events["source"][0].as_py() if len(events) else ""
