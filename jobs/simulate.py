@@ -7,6 +7,7 @@ import argparse
 import logging
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from expectations.errors import SetupError
 from expectations.events import EVENTS
@@ -14,7 +15,7 @@ from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.reading.keys import CustomerKeys, ensure_key
-from jobs.reading.mapping import load_mapping
+from jobs.reading.mapping import Mapping, load_mapping
 from jobs.simulation.plan import SOURCE, Plan
 from jobs.simulation.run import Write, run_days
 from jobs.simulation.world import World, make_world
@@ -50,19 +51,28 @@ class ToLake:
         return LakeWriter(world, LakeTable(self.home, EVENTS), CustomerKeys.of(self.home), self.mapping_digest).write
 
 
+@dataclass(frozen=True)
+class ToLanding:
+    """Makes the writer of a process that fills the landing folder."""
+
+    landing: Path
+
+    def __call__(self, world: World) -> Write:
+        from jobs.simulation.landing_day import LandingWriter
+
+        return LandingWriter(world, self.landing).write
+
+
 def main(args: argparse.Namespace) -> None:
     plan = plan_of(args)
     home, mapping = Home.from_environment(args.home), load_mapping(SOURCE)
     if plan.start < mapping.expected.first:
-        raise SetupError(
-            f"--start {plan.start}: the mapping {SOURCE} expects deliveries from {mapping.expected.first} on"
-        )
+        raise SetupError(f"--start {plan.start}: {SOURCE} delivers from {mapping.expected.first} on")
     home.adopt(mapping.shop, SOURCE, simulated=True)
     ensure_key(home)
-    written = simulate(plan, home, args.to, mapping.digest, args.processes)
-    print(
-        f"simulated {plan.customers:,} customers over {plan.days} days: {written:,} events; truth in {home.path / 'truth'}"
-    )
+    written = simulate(plan, home, args.to, mapping, args.processes)
+    print(f"simulated {plan.customers:,} customers over {plan.days} days: {written:,} events")
+    print(f"truth: {home.path / 'truth'}")
 
 
 def plan_of(args: argparse.Namespace) -> Plan:
@@ -70,20 +80,30 @@ def plan_of(args: argparse.Namespace) -> Plan:
     for name, least in (("customers", 100), ("days", 10), ("seed", 0), ("processes", 1)):
         if getattr(args, name) < least:
             raise SetupError(f"--{name} must be {least} or more, found {getattr(args, name)}")
+    for name, most in (("events_per_customer_year", 10_000), ("broken_share", 1)):
+        if not 0 <= getattr(args, name) <= most:
+            raise SetupError(f"--{name.replace('_', '-')} must be 0 … {most}, found {getattr(args, name)}")
     return Plan(customers=args.customers, days=args.days, seed=args.seed, start=args.start,
                 events_per_customer_year=args.events_per_customer_year, broken_share=args.broken_share)  # fmt: skip
 
 
-def simulate(plan: Plan, home: Home, to: str, mapping_digest: str, processes: int = 2) -> int:
+def simulate(plan: Plan, home: Home, to: str, mapping: Mapping, processes: int = 2) -> int:
     """Makes the shop in the home, which has adopted the source; returns the number of events."""
     import pyarrow as pa
 
     from jobs.simulation.dimensions import in_the_lake
-    from jobs.simulation.truth import write_truth
+    from jobs.simulation.landing_day import write_dimensions
+    from jobs.simulation.truth import refuse_other_plan, write_broken, write_truth
 
-    written = run_days(plan, ToLake(home, mapping_digest), processes)
-    world, keys = make_world(plan), CustomerKeys.of(home)
-    for table, rows in in_the_lake(world, keys):
-        LakeTable(home, table).write_arrow(plan.start, rows)
-    write_truth(world, pa.array(map(keys.key, world.customers.ids()), pa.string()), home.path / "truth")
-    return written
+    refuse_other_plan(plan, home.path / "truth")
+    world, keys, landing = make_world(plan), CustomerKeys.of(home), home.landing_of(SOURCE)
+    keyed = pa.array(map(keys.key, world.customers.ids()), pa.string())
+    write_truth(world, keyed, home.path / "truth")
+    if to == "landing":
+        write_dimensions(world, landing)
+    else:
+        for table, rows in in_the_lake(world, keyed, mapping.expected.first):
+            LakeTable(home, table).write_arrow(mapping.expected.first, rows)
+    written = list(run_days(plan, ToLanding(landing) if to == "landing" else ToLake(home, mapping.digest), processes))
+    write_broken(world, [row for day in written for row in day.broken], home.path / "truth")
+    return sum(day.events for day in written)

@@ -4,33 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jobs.simulation.categories import CATEGORY_NAMES, CATEGORY_PRICES
 from jobs.simulation.plan import Plan
 from jobs.simulation.segments import DEPARTMENTS
 
 TIERS = 5
-# Department → (category, typical price, English words, Chinese words).
-CATEGORIES = {
-    "kitchen": (("cookware", 35, "frying pan,stock pot,wok,casserole", "炒锅,汤锅"),
-                ("appliances", 80, "kettle,toaster,blender,coffee machine", "水壶,咖啡机"),
-                ("tableware", 15, "plate set,mug,wine glass,cutlery", "餐具,杯子")),
-    "garden": (("tools", 25, "spade,rake,pruning shears", "铲子,剪刀"), ("plants", 12, "rose,lavender,olive tree", "玫瑰,绿植"),
-               ("furniture", 120, "garden chair,parasol,bench", "椅子,遮阳伞")),
-    "fashion": (("women", 45, "dress,blouse,skirt,coat", "连衣裙,外套"), ("men", 40, "shirt,jeans,jacket", "衬衫,牛仔裤"),
-                ("shoes", 65, "sneakers,boots,sandals", "运动鞋,靴子")),
-    "toys": (("games", 28, "board game,puzzle,card game", "桌游,拼图"), ("building", 40, "blocks,model kit,train set", "积木,模型"),
-             ("soft", 18, "teddy bear,doll,rabbit", "玩偶,小熊")),
-    "electronics": (("audio", 90, "headphones,speaker,earbuds", "耳机,音箱"),
-                    ("computers", 450, "laptop,monitor,keyboard,mouse", "笔记本电脑,键盘"),
-                    ("gaming", 60, "controller,console,headset", "手柄,游戏机")),
-    "beauty": (("skin", 22, "face cream,serum,sunscreen", "面霜,防晒霜"), ("hair", 14, "shampoo,conditioner,hair dryer", "洗发水,吹风机"),
-               ("scent", 55, "perfume,candle,eau de toilette", "香水,蜡烛")),
-    "grocery": (("coffee", 9, "espresso beans,ground coffee,capsules", "咖啡豆,胶囊咖啡"), ("sweets", 5, "chocolate,biscuits,gummies", "巧克力,饼干"),
-                ("pantry", 7, "olive oil,pasta,rice", "橄榄油,大米")),
-    "sports": (("running", 70, "running shoes,shorts,watch", "跑鞋,手表"), ("outdoor", 85, "tent,backpack,sleeping bag", "帐篷,背包"),
-               ("fitness", 30, "yoga mat,dumbbells,resistance band", "瑜伽垫,哑铃")),
-}  # fmt: skip
-CATEGORY_NAMES = tuple(f"{name}.{category[0]}" for name in DEPARTMENTS for category in CATEGORIES[name])
-CATEGORY_WORDS = tuple(category[2:] for name in DEPARTMENTS for category in CATEGORIES[name])
 MOBILE_DEVICES = (
     "iPhone 13", "iPhone 14", "iPhone 15", "iPhone SE", "Galaxy S22", "Galaxy S23", "Galaxy A54", "Pixel 7", "Pixel 8",
     "Redmi 12", "Mi 13", "Huawei P50", "iPad", "Galaxy Tab",
@@ -88,7 +66,7 @@ def make_catalogue(plan: Plan) -> Catalogue:
     """About a product for every twenty customers, 120 … 24,000 of them."""
     random = plan.random("catalogue")
     run = int(np.clip(plan.customers / 20 / len(CATEGORY_NAMES) / TIERS, 1, 200))
-    typical = np.array([category[1] for name in DEPARTMENTS for category in CATEGORIES[name]], float)
+    typical = np.array(CATEGORY_PRICES)
     level = np.array([0.4, 0.7, 1.0, 1.6, 2.8])
     spread = np.exp(random.normal(0, 0.12, (len(typical), TIERS, run)))
     # Prices end in 99 cents, as they do.

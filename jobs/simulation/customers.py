@@ -92,7 +92,7 @@ def draw_customers(plan: Plan) -> Customers:
         category=_categories(random, segment),
         effect=random.normal(of_segment("campaign_effect"), 0.25).astype(np.float32),
         discount=_share(random, of_segment("discount")), coupon=_share(random, of_segment("coupon")),
-        return_rate=_share(random, of_segment("return_rate")),
+        return_rate=_share(random, of_segment("return_rate"), 30),
         device=first, second_device=second,
         payment=payment, second_payment=np.where(random.random(size) < 0.3, _payments(random, size), payment),
         country=country,
@@ -104,9 +104,9 @@ def draw_customers(plan: Plan) -> Customers:
     )  # fmt: skip
 
 
-def _share(random: np.random.Generator, mean: np.ndarray) -> np.ndarray:
-    """Beta-distributed shares about their segment's mean."""
-    return random.beta(8 * mean, 8 * (1 - mean)).astype(np.float32)
+def _share(random: np.random.Generator, mean: np.ndarray, likeness: float = 8) -> np.ndarray:
+    """Beta-distributed shares about their segment's mean; the greater the likeness, the closer to it."""
+    return random.beta(likeness * mean, likeness * (1 - mean)).astype(np.float32)
 
 
 def _devices(random: np.random.Generator, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

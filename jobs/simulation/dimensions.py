@@ -1,16 +1,16 @@
 """What the simulated shop tells of its products, customers and campaigns, as its files hold it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
 
 from expectations.contract import Table
 from expectations.dimensions import CAMPAIGNS, CUSTOMERS, PRODUCTS
-from jobs.reading.keys import CustomerKeys
 from jobs.schemas import arrow_schema
 from jobs.simulation import catalogue as sold
 from jobs.simulation.campaigns import EVERY_DAYS
+from jobs.simulation.categories import CATEGORY_NAMES, CATEGORY_WORDS
 from jobs.simulation.plan import SOURCE
 from jobs.simulation.world import World
 
@@ -20,15 +20,15 @@ GENDERS = ("female", "male", "other")
 def products(world: World) -> pa.Table:
     """product, department, category, brand, name, list_price."""
     wares = world.catalogue
-    path = [sold.CATEGORY_NAMES[n].split(".") for n in wares.category]
-    words = [sold.CATEGORY_WORDS[n][0].split(",") for n in wares.category]
+    path = [CATEGORY_NAMES[n].split(".") for n in wares.category]
+    words = [CATEGORY_WORDS[n][0].split(",") for n in wares.category]
     brand = [wares.brand_names[n] for n in wares.brand]
     return pa.table({
         "product": wares.ids(),
         "department": [department for department, _ in path],
         "category": [category for _, category in path],
         "brand": brand,
-        "name": [f"{of} {several[n % len(several)]} {n}" for n, (of, several) in enumerate(zip(brand, words, strict=True))],
+        "name": [f"{brand[n]} {several[n % len(several)]} {n}" for n, several in enumerate(words)],
         "list_price": wares.price / 100,
     })  # fmt: skip
 
@@ -61,14 +61,14 @@ def campaigns(world: World) -> pa.Table:
     })  # fmt: skip
 
 
-def in_the_lake(world: World, keys: CustomerKeys) -> list[tuple[Table, pa.Table]]:
+def in_the_lake(world: World, keys: pa.Array, known_from: date) -> list[tuple[Table, pa.Table]]:
     """The contracts and their tables, as ingestion of the files makes them."""
     wares, people, mails = products(world), customers(world), campaigns(world)
     category = [f"{a}.{b}" for a, b in zip(wares["department"].to_pylist(), wares["category"].to_pylist(), strict=True)]
     filled = (
         (PRODUCTS, {"product_id": wares["product"], "category": category, "brand": wares["brand"],
                    "product_name": wares["name"], "list_price": pa.array(wares["list_price"].to_pylist())}),
-        (CUSTOMERS, {"customer_key": pa.array(map(keys.key, people["customer"].to_pylist())), "age": people["age"],
+        (CUSTOMERS, {"customer_key": keys, "age": people["age"],
                     "gender": people["gender"], "income": people["income"], "region": people["country"],
                     "household_size": people["household_size"], "signup_date": people["member_since"]}),
         (CAMPAIGNS, {"campaign_id": mails["campaign"], "campaign_name": mails["name"], "channel": mails["channel"],
@@ -77,7 +77,7 @@ def in_the_lake(world: World, keys: CustomerKeys) -> list[tuple[Table, pa.Table]
     made = []
     for table, columns in filled:
         size = len(next(iter(columns.values())))
-        columns |= {"source": [SOURCE] * size, "arrival_date": [world.plan.start] * size}
+        columns |= {"source": [SOURCE] * size, "arrival_date": [known_from] * size}
         schema = arrow_schema(table)
         rows = pa.table([columns[name] for name in schema.names], names=schema.names)
         made.append((table, rows.cast(schema, safe=False)))

@@ -9,6 +9,7 @@ import pyarrow as pa
 from expectations.events import EVENT_TYPES
 from jobs.reading.hashes import hash31
 from jobs.simulation import catalogue as sold
+from jobs.simulation.categories import CATEGORY_NAMES
 from jobs.simulation.rows import FEEDS, Rows
 from jobs.simulation.world import World
 
@@ -42,10 +43,10 @@ class Names:
     def of(cls, world: World, customers: pa.Array) -> "Names":
         """``customers``: what stands for each customer, a key or an id."""
         wares, campaigns = world.catalogue, world.campaigns
-        category = np.array(sold.CATEGORY_NAMES, object)[wares.category]
+        category = np.array(CATEGORY_NAMES, object)[wares.category]
         brand = np.array(wares.brand_names, object)[wares.brand]
         texts = {
-            "kind": EVENT_TYPES, "product": wares.ids(), "category": sold.CATEGORY_NAMES, "brand": wares.brand_names,
+            "kind": EVENT_TYPES, "product": wares.ids(), "category": CATEGORY_NAMES, "brand": wares.brand_names,
             "campaign": [campaigns.id(n) for n in range(campaigns.count)], "channel": sold.CHANNELS,
             "device": sold.DEVICES, "country": sold.COUNTRIES, "payment": sold.PAYMENTS, "text": world.texts.text,
         }  # fmt: skip

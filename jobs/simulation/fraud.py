@@ -8,6 +8,7 @@ import numpy as np
 from jobs.simulation import catalogue as sold
 from jobs.simulation import rows as table
 from jobs.simulation.catalogue import TIERS
+from jobs.simulation.categories import CATEGORY_NAMES
 from jobs.simulation.customers import Customers
 from jobs.simulation.plan import Plan
 from jobs.simulation.rows import KIND, Rows
@@ -89,7 +90,7 @@ def _card_testing(world: "World", case: Episode, number: int, random: np.random.
     """Ten to thirty small orders within half an hour, each paid with another card."""
     size = int(random.integers(10, 31))
     cards = random.choice(np.arange(len(sold.WALLETS), len(sold.PAYMENTS)), size, replace=False)
-    category = np.full(size, sold.CATEGORY_NAMES.index("grocery.sweets"))
+    category = np.full(size, CATEGORY_NAMES.index("grocery.sweets"))
     product = world.catalogue.pick(category, np.zeros(size, np.int32), random.random(size))
     return table.make(
         size, arrival=case.day, kind=KIND["purchase"], customer=case.customer, session=number,
@@ -104,7 +105,7 @@ def _account_takeover(world: "World", case: Episode, number: int, random: np.ran
     who, size = world.customers, int(random.integers(2, 6))
     own = {int(who.device[case.customer]), int(who.second_device[case.customer])}
     device = random.choice([n for n in range(len(sold.DEVICES)) if n not in own])
-    category = random.integers(0, len(sold.CATEGORY_NAMES), size)
+    category = random.integers(0, len(CATEGORY_NAMES), size)
     product = world.catalogue.pick(category, np.full(size, TIERS - 1), random.random(size))
     price = world.catalogue.price[product]
     wanted = 100 * random.uniform(10, 20) * world.order_amount[case.customer]

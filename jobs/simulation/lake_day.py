@@ -15,6 +15,7 @@ from jobs.schemas import arrow_schema
 from jobs.simulation.feeds import CURRENCY, FIRST_LINE, Names, decimals, file_of, money, price, received
 from jobs.simulation.plan import SOURCE
 from jobs.simulation.rows import FEED_OF_KIND, FEEDS, Rows, size_of
+from jobs.simulation.run import Written
 from jobs.simulation.world import World
 
 _IN_VISIT = np.array([name in SESSION_TYPES for name in EVENT_TYPES])
@@ -147,11 +148,11 @@ class LakeWriter:
         self.world, self.events, self.key_id, self.mapping_digest = world, events, keys.key_id, mapping_digest
         self.names = Names.of(world, pa.array(map(keys.key, world.customers.ids()), pa.string()))
 
-    def write(self, day: int, rows: Rows) -> int:
-        """Replaces the day in events, quarantine and ingest_report; returns the number of events."""
+    def write(self, day: int, rows: Rows) -> Written:
+        """Replaces the day in events, quarantine and ingest_report."""
         when, home = self.world.plan.date_of(day), self.events.home
         events = events_of(self.world, self.names, self.key_id, day, rows)
         self.events.write_file(when, partial(write_parquet, events))
         LakeTable(home, QUARANTINE).write_arrow(when, arrow_schema(QUARANTINE).empty_table())
         LakeTable(home, INGEST_REPORT).write_arrow(when, report_of(self.world, self.mapping_digest, day, rows))
-        return len(events)
+        return Written(len(events))

@@ -4,7 +4,8 @@ OPENERS = {
     "en": {
         1: ("", "I love it.", "Great purchase!", "Very happy with this.", "Exactly what I wanted.", "Wonderful."),
         0: ("", "It is okay.", "Nothing special.", "As described.", "Ordered it last week."),
-        -1: ("", "Very disappointed.", "Terrible.", "I regret buying this.", "What a waste of money.", "Not good at all."),
+        -1: ("", "Very disappointed.", "Terrible.", "I regret buying this.", "What a waste of money.",
+             "Not good at all."),
     },
     "zh": {
         1: ("", "非常喜欢!", "很满意。", "太棒了!"),
@@ -40,7 +41,8 @@ SAYINGS = {
             -1: ("Customer service was rude and no help.", "The support team ignored me, horrible."),
         },
         "refund": {
-            1: ("The refund came quickly and without fuss, great.", "I returned one and was happily refunded in a day."),
+            1: ("The refund came quickly and without fuss, great.",
+                "I returned one and was happily refunded in a day."),
             0: ("The refund is being looked at.", "I sent it back for a refund."),
             -1: ("They refuse to refund me, a disgrace.", "I am still waiting for my refund and angry."),
         },

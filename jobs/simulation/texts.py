@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from expectations.measures import TOPICS
-from jobs.simulation.catalogue import CATEGORY_WORDS
+from jobs.simulation.categories import CATEGORY_WORDS
 from jobs.simulation.phrases import CLOSERS, OPENERS, REQUESTS, SAYINGS, SPAM
 
 LANGUAGES = ("en", "zh")

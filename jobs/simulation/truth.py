@@ -1,4 +1,4 @@
-"""What is true of the simulated shop, kept apart from all that a shop could know, so that tests can check what is found.
+"""What is true of the simulated shop, apart from all that a shop could know, so that tests can check what is found.
 
 Each file says in its metadata that it is simulated and which plan made it.
 """
@@ -9,35 +9,63 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from expectations.errors import SetupError
 from expectations.measures import TOPICS
+from jobs.reading.hashes import hash31
 from jobs.simulation import catalogue as sold
+from jobs.simulation.broken import BrokenRow
 from jobs.simulation.campaigns import EFFECT_DAYS, EVERY_DAYS, NEVER, TREATED_SHARE
+from jobs.simulation.categories import CATEGORY_NAMES
 from jobs.simulation.fraud import session_of
+from jobs.simulation.plan import Plan
 from jobs.simulation.segments import SEGMENTS
 from jobs.simulation.texts import LANGUAGES
 from jobs.simulation.world import AHEAD_DAYS, World, days_at_work
-from jobs.reading.hashes import hash31
 
 HORIZONS_DAYS = (30, 90, 365)
 
 
-def write_truth(world: World, keys: pa.Array, folder: Path, broken: pa.Table | None = None) -> None:
-    """customers, fraud, texts and campaigns; ``broken``: the rows of the landing that no ingestion can keep."""
+def refuse_other_plan(plan: Plan, folder: Path) -> None:
+    """SetupError if the truth of another simulated shop lies there: days of two shops would mix."""
+    file = folder / "customers.parquet"
+    made_by = pq.read_schema(file).metadata[b"plan"].decode() if file.exists() else repr(plan)
+    if made_by != repr(plan):
+        raise SetupError(
+            f"{folder} is the truth of another simulated shop ({made_by}): give this one a home of its own"
+        )
+
+
+def write_truth(world: World, keys: pa.Array, folder: Path) -> None:
+    """customers, fraud, texts and campaigns; ``keys``: every customer's."""
+    _write("fraud", fraud_truth(world, keys), world, folder)
+    _write("texts", text_truth(world), world, folder)
+    _write("campaigns", campaign_truth(world), world, folder)
+    _write("customers", customer_truth(world, keys), world, folder)
+
+
+def write_broken(world: World, broken: list[BrokenRow], folder: Path) -> None:
+    """broken_rows: those of the landing that no ingestion can keep."""
+    _write("broken_rows", broken_truth(world, broken), world, folder)
+
+
+def _write(name: str, table: pa.Table, world: World, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {"customers": customer_truth(world, keys), "fraud": fraud_truth(world, keys), "texts": text_truth(world),
-              "campaigns": campaign_truth(world), "broken_rows": broken or NO_BROKEN_ROWS.empty_table()}  # fmt: skip
-    for name, table in tables.items():
-        told = {"simulated": "true", "plan": repr(world.plan)}
-        pq.write_table(table.replace_schema_metadata(told), folder / f"{name}.parquet", compression="zstd")
+    told = {"simulated": "true", "plan": repr(world.plan)}
+    pq.write_table(table.replace_schema_metadata(told), folder / f"{name}.parquet", compression="zstd")
 
 
-NO_BROKEN_ROWS = pa.schema([
-    ("source_file", pa.string()), ("source_line", pa.int64()), ("rule", pa.string()), ("arrival_date", pa.date32()),
-])  # fmt: skip
+def broken_truth(world: World, broken: list[BrokenRow]) -> pa.Table:
+    """One row for each that no ingestion can keep: where it stands and the rule it breaks."""
+    return pa.table({
+        "source_file": pa.array([row.file for row in broken], pa.string()),
+        "source_line": pa.array([row.line for row in broken], pa.int64()),
+        "rule": pa.array([row.rule for row in broken], pa.string()),
+        "arrival_date": pa.array([world.plan.date_of(row.day) for row in broken], pa.date32()),
+    })  # fmt: skip
 
 
 def expected_orders(world: World) -> np.ndarray:
-    """Expected number of each customer's orders over the plan's days, given all latent values and contacts; no fraud."""
+    """Expected orders of each customer over the plan's days, given all latent values and contacts; no fraud."""
     who, plan, totals = world.customers, world.plan, world.factor_sum
     none, end = np.zeros(len(who)), np.full(len(who), plan.days)
     days = days_at_work(who, totals, none, end)
@@ -93,7 +121,7 @@ def customer_truth(world: World, keys: pa.Array) -> pa.Table:
         "discount_share": who.discount,
         "coupon_share": who.coupon,
         "price_tier": who.price_tier,
-        "favourite_category": pa.array(sold.CATEGORY_NAMES).take(pa.array(who.category)),
+        "favourite_category": pa.array(CATEGORY_NAMES).take(pa.array(who.category)),
         "device": pa.array(sold.DEVICES).take(pa.array(who.device)),
         "language": pa.array(LANGUAGES).take(pa.array(who.language)),
         "age": who.age,
@@ -106,10 +134,11 @@ def fraud_truth(world: World, keys: pa.Array) -> pa.Table:
     """One row a case. ``event_date`` and ``session_id`` are null where it is not one day's, or not one visit's."""
     cases = world.episodes
     sessions = [session_of(world, case) for case in cases]
+    dates = [world.plan.date_of(case.day) if case.day >= 0 else None for case in cases]
     return pa.table({
         "kind": pa.array([case.kind for case in cases], pa.string()),
         "customer_key": keys.take(pa.array([case.customer for case in cases], pa.int64())),
-        "event_date": pa.array([world.plan.date_of(case.day) if case.day >= 0 else None for case in cases], pa.date32()),
+        "event_date": pa.array(dates, pa.date32()),
         "session_id": pa.array([None if number is None else str(number) for number in sessions], pa.string()),
     })  # fmt: skip
 

@@ -123,21 +123,21 @@ def contacts(world: World, day: int) -> Rows:
         opens = random.random(len(customer)) < rate
         opened = np.minimum(sent + random.exponential(7200, len(customer)).astype(np.int64), begin + 86_000)
         clicks = opens & (random.random(len(customer)) < _CLICK_RATE)
-        for name, which, time in (
-            ("campaign_send", slice(None), sent),
-            ("campaign_open", opens, opened),
-            ("campaign_click", clicks, opened + random.integers(5, 300, len(customer))),
-        ):
-            parts.append(
-                table.make(
-                    len(customer[which]),
-                    arrival=day,
-                    kind=KIND[name],
-                    customer=customer[which],
-                    time=time[which],
-                    campaign=campaign,
-                    channel=sold.EMAIL,
-                    country=who.country[customer[which]],
-                )  # fmt: skip
-            )
+        clicked = opened + random.integers(5, 300, len(customer))
+        everyone = np.ones(len(customer), bool)
+        parts += [
+            _contact(world, day, "campaign_send", campaign, customer, sent, everyone),
+            _contact(world, day, "campaign_open", campaign, customer, opened, opens),
+            _contact(world, day, "campaign_click", campaign, customer, clicked, clicks),
+        ]
     return table.concat(parts)
+
+
+def _contact(
+    world: World, day: int, name: str, campaign: int, customer: np.ndarray, time: np.ndarray, which: np.ndarray
+) -> Rows:
+    customer = customer[which]
+    return table.make(
+        len(customer), arrival=day, kind=KIND[name], customer=customer, time=time[which], campaign=campaign,
+        channel=sold.EMAIL, country=world.customers.country[customer],
+    )  # fmt: skip
