@@ -91,8 +91,8 @@ def build(spark: "SparkSession", home: Home, snapshot: date) -> None:
     """Writes preferences and features of ``snapshot``, and the roll-ups they need."""
     reading = plan.plan_of(snapshot, known_days(home, snapshot)[0])
     rollup.renew(spark, home, reading)
-    LakeTable(home, PREFERENCES).write(_preferences(spark, home, snapshot), [snapshot], recipe(home))
-    LakeTable(home, FEATURES).write(_features(spark, home, snapshot, reading), [snapshot], recipe(home))
+    LakeTable(home, PREFERENCES).write(_preferences(spark, home, snapshot), [snapshot], recipe(home), files=4)
+    LakeTable(home, FEATURES).write(_features(spark, home, snapshot, reading), [snapshot], recipe(home), files=4)
 
 
 def _preferences(spark: "SparkSession", home: Home, snapshot: date) -> "DataFrame":

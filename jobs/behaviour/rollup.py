@@ -55,7 +55,7 @@ def _month_is_fresh(home: Home, month: date) -> bool:
 
 def _roll_up(spark: "SparkSession", home: Home, month: date) -> None:
     days = LakeTable(home, CUSTOMER_DAY).read(spark, _days(home, month))
-    LakeTable(home, CUSTOMER_MONTH).write(customer_months(days, month), [month], recipe())
+    LakeTable(home, CUSTOMER_MONTH).write(customer_months(days, month), [month], recipe(), files=4)
 
 
 def _renew_history(spark: "SparkSession", home: Home, closed: list[date]) -> None:
@@ -71,7 +71,7 @@ def _renew_history(spark: "SparkSession", home: Home, closed: list[date]) -> Non
     if known:
         rows = rows.unionByName(history.read(spark, [known]).drop("arrival_month"))
     last = F.lit(closed[-1].isoformat()).cast("date")
-    history.write(merged_history(rows).withColumn("arrival_month", last), [closed[-1]], recipe())
+    history.write(merged_history(rows).withColumn("arrival_month", last), [closed[-1]], recipe(), files=4)
 
 
 def _newest_history(home: Home, closed: list[date]) -> date | None:

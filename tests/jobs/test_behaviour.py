@@ -1,81 +1,89 @@
-"""Customer-days and features against hand-counted rows and an independent computation in plain Python."""
+"""Customer-days, roll-ups and features against hand-counted rows and an independent computation in plain Python."""
 
 import shutil
-from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.behaviour import CUSTOMER_DAY, FEATURES, WINDOWS_DAYS
+from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_HISTORY, CUSTOMER_MONTH, FEATURES
 from expectations.errors import DataError
 from expectations.events import EVENTS
-from jobs.aggregate import customer_days
-from jobs.build_features import features_as_of, known_days
+from expectations.features import WINDOWS_DAYS
+from jobs import aggregate, build_features
+from jobs.behaviour.days import customer_days
+from jobs.behaviour.months import days_of_month, month_of, months_between
+from jobs.behaviour.plan import plan_of
+from jobs.build_features import known_days
 from jobs.frames import checked
+from jobs.home import Home
 from jobs.lake import LakeTable
+from jobs.reading.keys import ensure_key
 from jobs.schemas import arrow_schema
+from tests.jobs import behaviour_oracle
+from tests.jobs.random_shop import random_events, write_lake
 
 DAY = date(2024, 3, 4)
+FIRST, DAYS = date(2023, 1, 1), 400
+SNAPSHOT = date(2024, 1, 29)
+"""Six days before the random shop's last one; the windows begin in five months, and two are closed between them."""
 
 
-def event(customer="a", on=DAY, arrived=None, kind="purchase", order="o1", amount="10", discount="0", quantity="1"):
-    return {
-        "source": "s",
-        "customer_key": customer,
-        "key_id": "k",
-        "event_type": kind,
-        "event_time": datetime(on.year, on.month, on.day, tzinfo=UTC),
-        "event_date": on,
-        "arrival_date": arrived or on,
-        "order_id": order,
-        "product_id": "p",
-        "campaign_id": None,
-        "quantity": Decimal(quantity),
-        "amount": Decimal(amount),
-        "discount_amount": Decimal(discount),
-        "currency": "EUR",
-        "country": None,
-        "source_file": "f",
-        "source_line": 1,
+MONEY = ("discount_amount", "quantity")
+
+
+def event(customer="a", on=DAY, arrived=None, kind="purchase", order="o1", amount="10", **more):
+    row = dict.fromkeys(EVENTS.column_names) | {
+        "source": "s", "customer_key": customer, "key_id": "k", "event_type": kind, "event_time": None,
+        "event_date": on, "arrival_date": arrived or on, "order_id": order, "product_id": "p", "quantity": Decimal(1),
+        "amount": Decimal(amount), "discount_amount": Decimal(0), "is_session_start": False, "is_bounce": False,
+        "session_step_seconds": 0, "source_file": "f", "source_line": 1, "currency": "EUR",
+    }  # fmt: skip
+    return row | {
+        key: Decimal(value) if key in ("discount_amount", "quantity") else value for key, value in more.items()
     }
 
 
-def frame(spark, events):
-    return spark.createDataFrame(pa.Table.from_pylist(events, schema=arrow_schema(EVENTS)))
-
-
 def aggregated(spark, *events):
-    return checked(customer_days(frame(spark, events)), CUSTOMER_DAY)
+    from pyspark.sql import functions as F
 
-
-def features(spark, snapshot, *events):
-    rows = checked(features_as_of(aggregated(spark, *events), snapshot), FEATURES).toArrow().to_pylist()
-    return {row["customer_key"]: row for row in rows}
+    schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(EVENTS)])
+    frame = spark.createDataFrame(pa.Table.from_pylist(list(events), schema=schema)).withColumns({
+        "price_rank": F.lit(None).cast("decimal(18,4)"),
+        "is_outlier": F.lit(False),
+        "winsorised_amount": F.col("amount"),
+    })  # fmt: skip
+    return checked(customer_days(frame), CUSTOMER_DAY)
 
 
 def test_a_customer_day_adds_up_what_happened(spark):
-    rows = aggregated(
+    (row,) = aggregated(
         spark,
-        event(order="o2", amount="1.10", discount="0.20", quantity="3"),
-        event(order="o1", amount="2.20"),
-        event(order="o1", amount="3.30"),
+        event(order="o2", amount="1.10", discount_amount="0.20", quantity="3", event_hour=5),
+        event(order="o1", amount="2.20", event_hour=6, product_hash=64 + 3),
+        event(order="o1", amount="3.30", product_hash=3),
         event(kind="return", order="o0", amount="1.00"),
-        event(kind="coupon_redeem", order=None, amount="0"),
-    ).toArrow()
-    (row,) = rows.to_pylist()
-    assert row == {
-        "customer_key": "a", "event_date": DAY, "arrival_date": DAY, "event_count": 5, "purchase_count": 3,
-        "return_count": 1, "coupon_count": 1, "campaign_count": 0,
+        event(kind="view", order=None, is_session_start=True, is_bounce=True, session_id="s", session_step_seconds=7),
+        event(kind="campaign_send", order=None, event_hour=23),
+    ).toArrow().to_pylist()  # fmt: skip
+    counted = {k: v for k, v in row.items() if v and k not in ("customer_key", "event_date", "arrival_date")}
+    assert counted == {
+        "event_count": 6, "purchase_count": 3, "return_count": 1, "view_count": 1, "campaign_count": 1,
         # A set, in order: two lines of one order are one order; the return's order was not bought today.
         "order_ids": ["o1", "o2"],
         # Exact: no 6.6000000000000005.
-        "purchase_amount": Decimal("6.6"), "return_amount": Decimal("1"), "discount_amount": Decimal("0.2"),
-        "quantity": Decimal("5"),
+        "purchase_amount": Decimal("6.6"), "return_amount": Decimal(1), "discount_amount": Decimal("0.2"),
+        "largest_line_amount": Decimal("3.3"), "winsorised_amount": Decimal("27.6"), "quantity": Decimal(5),
+        "discounted_count": 1,
+        "session_count": 1, "bounce_count": 1, "session_event_count": 1, "session_seconds": 7,
+        # A campaign contact at 23 o'clock says nothing of the customer's day.
+        "night_count": 1, "morning_count": 1,
+        # Bit 3 of the first word for the hash 3, of the second word for 64 + 3.
+        "product_bits_0": 8, "product_bits_1": 8,
     }  # fmt: skip
 
 
@@ -84,133 +92,181 @@ def test_a_late_arrival_is_a_row_of_its_own(spark):
     assert [row["event_count"] for row in rows] == [1, 1]
 
 
-def test_a_window_of_seven_days_holds_day_six_and_not_day_seven(spark):
-    inside, outside = DAY - timedelta(days=6), DAY - timedelta(days=7)
-    row = features(spark, DAY, event(on=inside, amount="5"), event(on=outside, amount="7", order="o2"))["a"]
-    assert (row["purchase_amount_7d"], row["purchase_amount_30d"]) == (5.0, 12.0)
-    assert (row["order_count_7d"], row["order_count_30d"]) == (1, 2)
-    assert (row["purchase_days_7d"], row["recency_days"], row["tenure_days"]) == (1, 6, 7)
+# -- the whole way through the lake ----------------------------------------------------------------------------------
 
 
-def test_an_order_delivered_in_two_parts_is_one_order_and_one_day(spark):
-    row = features(spark, DAY + timedelta(days=1), event(), event(arrived=DAY + timedelta(days=1)))["a"]
-    assert (row["order_count"], row["frequency_days"], row["purchase_days_7d"]) == (1, 1, 1)
-    assert row["purchase_count_7d"] == 2
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> tuple[Home, list[dict]]:
+    """A shop of 400 days, aggregated, with features as of SNAPSHOT."""
+    home = new_home(tmp_path_factory.mktemp("behaviour") / "a home")
+    events = random_events(25, FIRST, DAYS)
+    write_lake(home, events, days())
+    run(home, days(), SNAPSHOT)
+    return home, events
 
 
-def test_who_never_bought_has_no_recency(spark):
-    row = features(spark, DAY, event(kind="view", order=None))["a"]
-    assert row["recency_days"] is None
-    assert row["monetary_value"] is None
-    assert (row["frequency_days"], row["order_count"], row["tenure_days"]) == (0, 0, 0)
+def new_home(path: Path) -> Home:
+    home = Home(path)
+    home.adopt("corner_shop", "corner_shop")
+    ensure_key(home)
+    return home
 
 
-def test_gaps_are_between_purchase_days(spark):
-    days = [DAY - timedelta(days=n) for n in (20, 14, 4)]
-    row = features(spark, DAY, *(event(on=day) for day in days), event(on=DAY, kind="view"))["a"]
-    assert (row["gap_mean_days"], row["gap_last_days"], row["gap_mean_before_last_days"]) == (8.0, 10, 6.0)
-    assert (row["first_purchase_date"], row["last_purchase_date"]) == (days[0], days[2])
+def days(last: date = FIRST + timedelta(days=DAYS - 1)) -> list[date]:
+    return [FIRST + timedelta(days=n) for n in range((last - FIRST).days + 1)]
 
 
-_events = st.builds(
-    event,
-    customer=st.sampled_from("abcdefgh"),
-    on=st.integers(-400, 3).map(lambda n: DAY + timedelta(days=n)),
-    kind=st.sampled_from(["purchase", "purchase", "return", "view", "coupon_redeem", "campaign_send"]),
-    order=st.sampled_from(["o1", "o2", "o3"]),
-    amount=st.integers(0, 99999).map(lambda cents: f"{cents / 100:.2f}"),
-)
+def run(home: Home, of: list[date], *snapshots: date) -> None:
+    parser, features = aggregate.arg_parser(), build_features.arg_parser()
+    where = ["--home", str(home.path), "--engine", "sail"]
+    if of:
+        aggregate.main(parser.parse_args([*where, "--from", str(of[0]), "--to", str(of[-1]), "--skip-unchanged"]))
+    for snapshot in snapshots:
+        build_features.main(features.parse_args([*where, "--ds", str(snapshot)]))
 
 
-@st.composite
-def late_events(draw):
-    row = draw(_events)
-    return row | {"arrival_date": row["event_date"] + timedelta(days=draw(st.sampled_from([0, 0, 0, 1, 5])))}
+def features_of(home: Home, snapshot: date = SNAPSHOT) -> dict[str, dict]:
+    rows = LakeTable(home, FEATURES).read_arrow([snapshot]).to_pylist()
+    return {row["customer_key"]: row for row in rows}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(events=st.lists(late_events(), min_size=20, max_size=90))
-def test_features_equal_an_independent_computation(spark, events):
-    found, expected = features(spark, DAY, *events), oracle(events, DAY)
+JUDGED = ("price_rank_mean", "outlier_count", "winsorised_amount")
+"""Features that follow from prices judged by earlier months; tests/jobs/test_prices.py proves those."""
+
+
+def test_features_equal_an_independent_computation(shop):
+    home, events = shop
+    found, expected = features_of(home), behaviour_oracle.features(events, SNAPSHOT)
     assert found.keys() == expected.keys()
     for customer, row in expected.items():
-        assert {k: v for k, v in found[customer].items() if isinstance(v, float)} == pytest.approx(
-            {k: v for k, v in row.items() if isinstance(v, float)}, rel=1e-9
-        )
-        assert {k: v for k, v in found[customer].items() if not isinstance(v, float)} == {
-            k: v for k, v in row.items() if not isinstance(v, float)
-        }
+        row = {k: v for k, v in row.items() if not k.startswith(JUDGED)}
+        got = {k: v for k, v in found[customer].items() if not k.startswith(JUDGED)}
+        assert got.keys() == row.keys()
+        floats = [k for k, v in got.items() if isinstance(v, float)]
+        assert {k: got[k] for k in floats} == pytest.approx({k: row[k] for k in floats}, rel=1e-9, abs=1e-12)
+        assert {k: v for k, v in got.items() if k not in floats} == {k: v for k, v in row.items() if k not in floats}
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(events=st.lists(late_events(), min_size=20, max_size=60), later=st.lists(late_events(), min_size=1, max_size=5))
-def test_what_happens_or_arrives_after_the_snapshot_changes_nothing(spark, events, later):
-    after = [
-        row | ({"event_date": DAY + timedelta(days=1)} if n % 2 else {}) | {"arrival_date": DAY + timedelta(days=1 + n)}
-        for n, row in enumerate(later)
-    ]
-    assert features(spark, DAY, *events) == features(spark, DAY, *events, *after)
+def test_running_again_gives_equal_bytes(shop):
+    home, _ = shop
+    before = bytes_of(home, FEATURES, SNAPSHOT)
+    run(home, [], SNAPSHOT)
+    assert bytes_of(home, FEATURES, SNAPSHOT) == before
 
 
-def total(rows):
-    return float(sum(row["amount"] for row in rows))
+def bytes_of(home: Home, table, day: date) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(LakeTable(home, table).folder(day).glob("*.parquet"))]
 
 
-def oracle(events, snapshot):
-    """The features, one customer and one window at a time, from the events themselves."""
-    of_customer = defaultdict(list)
-    for row in events:
-        if row["event_date"] <= snapshot and row["arrival_date"] <= snapshot:
-            of_customer[row["customer_key"]].append(row)
-    return {customer: oracle_row(customer, rows, snapshot) for customer, rows in of_customer.items()}
+def test_nothing_after_the_snapshot_changes_a_bit_of_it(shop, tmp_path):
+    """Events after it, arrivals after it, other amounts, fewer events: the same bytes of features."""
+    home, events = shop
+    known = [e for e in events if e["event_date"] <= SNAPSHOT and e["arrival_date"] <= SNAPSHOT]
+    later = [e for e in events if e not in known]
+    changed = [e | {"amount": e["amount"] and e["amount"] + 1, "event_type": "purchase"} for e in later[::2]]
+    other = new_home(tmp_path / "changed")
+    write_lake(
+        other, known + changed + [e | {"arrival_date": days()[-1], "source_line": 10**6} for e in known[:50]], days()
+    )
+    run(other, days(), SNAPSHOT)
+    assert bytes_of(other, FEATURES, SNAPSHOT) == bytes_of(home, FEATURES, SNAPSHOT)
 
 
-def oracle_row(customer, rows, snapshot):
-    bought = sorted({r["event_date"] for r in rows if r["event_type"] == "purchase"})
-    gaps = [(b - a).days for a, b in pairwise(bought)]
-    paid = total(r for r in rows if r["event_type"] == "purchase")
-    row = {
-        "customer_key": customer,
-        "snapshot_date": snapshot,
-        "tenure_days": (snapshot - min(r["event_date"] for r in rows)).days,
-        "recency_days": (snapshot - bought[-1]).days if bought else None,
-        "first_purchase_date": bought[0] if bought else None,
-        "last_purchase_date": bought[-1] if bought else None,
-        "frequency_days": len(bought),
-        "order_count": len({r["order_id"] for r in rows if r["event_type"] == "purchase"}),
-        "monetary_value": paid / len(bought) if bought else None,
-        "gap_mean_days": sum(gaps) / len(gaps) if gaps else None,
-        "gap_last_days": gaps[-1] if gaps else None,
-        "gap_mean_before_last_days": sum(gaps[:-1]) / len(gaps[:-1]) if len(gaps) > 1 else None,
+def test_a_late_event_leaves_its_day_as_it_was_and_shows_the_next(shop, tmp_path):
+    home, events = shop
+    late = event(customer=events[0]["customer_key"], on=SNAPSHOT, arrived=SNAPSHOT + timedelta(days=1), order="late")
+    other = new_home(tmp_path / "late")
+    known = [e for e in events if e["arrival_date"] <= SNAPSHOT]
+    write_lake(other, [*known, {**late, "event_time": known[0]["event_time"]}], days(SNAPSHOT + timedelta(days=1)))
+    run(other, days(SNAPSHOT + timedelta(days=1)), SNAPSHOT, SNAPSHOT + timedelta(days=1))
+    customer = events[0]["customer_key"]
+    assert bytes_of(other, FEATURES, SNAPSHOT) == bytes_of(home, FEATURES, SNAPSHOT)
+    before, after = features_of(other)[customer], features_of(other, SNAPSHOT + timedelta(days=1))[customer]
+    assert after["order_count"] == before["order_count"] + 1
+    # Under its own date, which is yesterday by now.
+    assert after["recency_days"] == 1
+
+
+def test_a_day_written_again_renews_its_month_and_what_follows(shop, tmp_path):
+    home, events = shop
+    other = Home(shutil.copytree(home.path, tmp_path / "again"))
+    day = date(2023, 5, 9)
+    gone = [e for e in events if e["arrival_date"] != day]
+    rows = pa.Table.from_pylist([e for e in events if e["arrival_date"] == day][:1], schema=arrow_schema(EVENTS))
+    LakeTable(other, EVENTS).write_arrow(day, rows)
+    run(other, [day], SNAPSHOT)
+    expected = behaviour_oracle.features([*gone, *rows.to_pylist()], SNAPSHOT)
+    found = features_of(other)
+    assert {c: r["event_count_365d"] for c, r in found.items()} == {
+        c: r["event_count_365d"] for c, r in expected.items()
     }
-    for days in WINDOWS_DAYS:
-        inside = [r for r in rows if (snapshot - r["event_date"]).days < days]
-        of = {kind: [r for r in inside if r["event_type"] == kind] for kind in EVENTS.column("event_type").values}
-        row |= {
-            f"event_count_{days}d": len(inside),
-            f"purchase_days_{days}d": len({r["event_date"] for r in of["purchase"]}),
-            f"order_count_{days}d": len({r["order_id"] for r in of["purchase"]}),
-            f"purchase_count_{days}d": len(of["purchase"]),
-            f"return_count_{days}d": len(of["return"]),
-            f"coupon_count_{days}d": len(of["coupon_redeem"]),
-            f"campaign_count_{days}d": len(of["campaign_send"]),
-            f"purchase_amount_{days}d": total(of["purchase"]),
-            f"return_amount_{days}d": total(of["return"]),
-            f"discount_amount_{days}d": 0.0,
-        }
-    return row
+    assert {c: r["order_count"] for c, r in found.items()} == {c: r["order_count"] for c, r in expected.items()}
+
+
+def test_a_fresh_snapshot_is_left_and_a_stale_one_built(shop):
+    home, _ = shop
+    assert build_features.is_fresh(home, SNAPSHOT)
+    assert not build_features.is_fresh(home, SNAPSHOT - timedelta(days=1))
+    (home.path / "settings.yaml").write_text("features: {use_demographics: false}\n")
+    try:
+        assert not build_features.is_fresh(home, SNAPSHOT)
+    finally:
+        (home.path / "settings.yaml").unlink()
+
+
+def test_histories_are_equal_whichever_way_they_were_added_up(shop, tmp_path):
+    """Month by month as days go by, or once over all months."""
+    home, _ = shop
+    other = Home(shutil.copytree(home.path, tmp_path / "stepwise"))
+    for table in (CUSTOMER_HISTORY, CUSTOMER_MONTH):
+        shutil.rmtree(LakeTable(other, table).root)
+    closed = date(2023, 12, 1)
+    run(other, [], date(2023, 6, 15), date(2023, 9, 2), SNAPSHOT)
+    assert len(LakeTable(other, CUSTOMER_HISTORY).days()) == 3
+    one, two = (LakeTable(h, CUSTOMER_HISTORY).read_arrow([closed]) for h in (home, other))
+    assert one.equals(two)
+
+
+# -- plans -----------------------------------------------------------------------------------------------------------
+
+_dates = st.dates(date(2019, 1, 1), date(2026, 12, 31))
+
+
+@given(first=_dates, snapshot=_dates)
+def test_a_plan_reads_each_arrival_once_and_no_window_begins_within_a_month(first, snapshot):
+    if first > snapshot:
+        first, snapshot = snapshot, first
+    plan = plan_of(snapshot, first)
+    by_month = [day for month in plan.months for day in days_of_month(month)]
+    earliest = max(first, snapshot - timedelta(days=max(WINDOWS_DAYS) - 1))
+    wanted = {earliest + timedelta(days=n) for n in range((snapshot - earliest).days + 1)}
+    assert sorted([*by_month, *plan.days]) == sorted(wanted)
+    begins = {month_of(snapshot - timedelta(days=days - 1)) for days in WINDOWS_DAYS}
+    assert not begins & set(plan.months)
+    # Bounded, whatever lies before.
+    assert len(plan.months) <= 10
+    assert len(plan.days) <= 6 * 31
+
+
+def test_months_between_dates():
+    assert months_between(date(2023, 11, 30), date(2024, 2, 1)) == [
+        date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1), date(2024, 2, 1)]  # fmt: skip
+    assert len(days_of_month(date(2024, 2, 1))) == 29
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hole", [0, 1])
 def test_a_hole_in_the_history_is_refused_also_at_its_beginning(home, hole):
-    days = [DAY + timedelta(days=n) for n in range(3)]
+    three = [DAY + timedelta(days=n) for n in range(3)]
     for table in (EVENTS, CUSTOMER_DAY):
-        for day in days:
+        for day in three:
             LakeTable(home, table).write_arrow(day, arrow_schema(table).empty_table())
-    assert known_days(home, days[-1]) == days
-    shutil.rmtree(LakeTable(home, CUSTOMER_DAY).folder(days[hole]))
-    with pytest.raises(DataError, match=f"customer_day has no partition for {days[hole]}"):
-        known_days(home, days[-1])
+    assert known_days(home, three[-1]) == three
+    shutil.rmtree(LakeTable(home, CUSTOMER_DAY).folder(three[hole]))
+    with pytest.raises(DataError, match=f"customer_day has no partition for {three[hole]}"):
+        known_days(home, three[-1])
 
 
 def test_rows_of_another_type_are_refused_before_anything_is_replaced(spark, home):
@@ -232,3 +288,10 @@ def test_writing_a_range_replaces_each_day_and_empties_days_without_rows(spark, 
     assert table.days() == [DAY, next_day]
     # Nothing half-written stays behind.
     assert sorted(path.name for path in table.root.iterdir()) == [f"arrival_date={DAY}", f"arrival_date={next_day}"]
+
+
+def test_part_of_a_delivery_is_not_aggregated(home, land, ingest):
+    land(DAY, raw=b"\x1f\x8bnot gzip")
+    ingest(DAY)
+    with pytest.raises(DataError, match="not delivered whole: .*sales.csv.gz of 2024-03-04"):
+        run(home, [DAY])
