@@ -124,7 +124,7 @@ class TextScoring:
 
 
 def hashed(texts: pa.ChunkedArray, keys: CustomerKeys) -> pa.Array:
-    """text_hash of each text; each distinct one is hashed once. Keyed, so that guesses of a text cannot be tried out."""
+    """text_hash of each text, hashed once if it repeats. Keyed, so that guesses of a text cannot be tried out."""
     encoded = texts.combine_chunks().dictionary_encode()
     made = [keys.key(f"text\0{text}") for text in encoded.dictionary.to_pylist()]
     return pa.array(made, pa.string()).take(encoded.indices)

@@ -1,6 +1,8 @@
 """Texts → vector, language, sentiment and topic of each, where the engine's workers are."""
 
+import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 TEXTS_A_TASK = 1000
 """Enough that loading an encoder is a small part of a task's time, few enough that no worker stays idle."""
+_LOADING = threading.Lock()
 _COLUMNS = [column for column in TEXT_VECTORS.columns if column.name != TEXT_VECTORS.partition]
 _SCHEMA = pa.schema([arrow_schema(TEXT_VECTORS).field(column.name) for column in _COLUMNS])
 _DDL = ", ".join(f"`{column.name}` {TYPES[column.type][0]}" for column in _COLUMNS)
@@ -36,13 +39,22 @@ def encoding(settings: TextSettings, name: str) -> Callable[[Iterator[pa.RecordB
     """The function that a worker runs over its batches. The encoder is loaded once per process."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        scorer = None
         for batch in batches:
             if batch.num_rows:
-                scorer = scorer or Scorer(load_encoder(settings.encoder, name), settings)
-                yield scorer.score(batch)
+                yield scorer_of(settings, name).score(batch)
 
     return run
+
+
+def scorer_of(settings: TextSettings, name: str) -> "Scorer":
+    """The process's scorer; tasks that are its threads wait for the one that loads it."""
+    with _LOADING:
+        return _load(settings, name)
+
+
+@cache
+def _load(settings: TextSettings, name: str) -> "Scorer":
+    return Scorer(load_encoder(settings.encoder, name), settings)
 
 
 class Scorer:
@@ -51,7 +63,7 @@ class Scorer:
     def __init__(self, encoder: Encoder, settings: TextSettings):
         self._encoder, self._settings = encoder, settings
         self._topics = Topics(encoder)
-        self._sentiment = Sentiment(encoder, leans=settings.understands("en"))
+        self.sentiment = Sentiment(encoder, leans=settings.understands("en"))
 
     def score(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """text_hash, text, vector → text_hash, vector, language, sentiment, topic; a vector given is not made again."""
@@ -68,7 +80,7 @@ class Scorer:
                 np.arange(0, vectors.size + 1, self._encoder.dimension, dtype=np.int32), pa.array(vectors.ravel())
             ),
             pa.array(languages, pa.string()),
-            pa.array(self._sentiment.of(texts, languages, vectors), pa.float64()),
+            pa.array(self.sentiment.of(texts, languages, vectors), pa.float64()),
             pa.array(told, pa.string()),
         ]
         return pa.RecordBatch.from_arrays(columns, names=_SCHEMA.names)

@@ -36,6 +36,8 @@ class SentenceEncoder:
 
     def __init__(self, folder: Path, name: str):
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+        # Threads that wait for each other by spinning take the core from the one they wait for.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
 
