@@ -134,6 +134,14 @@ def _unit(column: Column) -> str:
     return "" if column.unit in ("", "probability", "share") else f" {column.unit}"
 
 
+def types_expectation() -> "Expectation":
+    """For pages alone: the gate itself compares a table's types with the contract's before it asks anything else."""
+    import great_expectations.expectations as gxe
+
+    labels = _labels("types", "fail", "the types of the contract", "jobs compute with them")
+    return gxe.ExpectTableColumnsToMatchSet(column_set=[], **labels)
+
+
 def measured_names(table: Table) -> list[str]:
     """Checks that are asked of measured numbers: a frame of columns label (name of the check), of, and value."""
     return [check.label for check in table.checks if check.kind not in ROW_CHECKS]

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from expectations.errors import DataError
-from expectations.suites import build_suite
+from expectations.suites import build_suite, measured_names, types_expectation
 from expectations.tables import TABLES
 from jobs.checks.checkpoint import quiet_context
+from jobs.checks.docs_pages import write_pages
 from jobs.home import Home
+
+MEASURED_SECTION = "against other days and tables"
+"""Heading of the measured checks; Great Expectations would file them under the column of its frame of numbers."""
 
 
 def build_data_docs(home: Home) -> Path:
@@ -27,49 +31,60 @@ def build_data_docs(home: Home) -> Path:
         context.update_data_docs_site(name, {**site, "show_how_to_buttons": False})  # no advertisement on every page
     for name in sorted({path.parent.name for path in kept}):
         context.suites.add(build_suite(TABLES[name]))
-    for path in kept:
-        _store(context, json.loads(path.read_text()), place="warehouse" if "-warehouse" in path.name else "lake")
+    results = {_store(context, json.loads(path.read_text()), path.stem): json.loads(path.read_text()) for path in kept}
     (address,) = context.build_data_docs().values()
-    return Path(address.removeprefix("file://"))
+    site = Path(address.removeprefix("file://")).parent
+    return write_pages(site, {site / page: result for page, result in results.items()})
 
 
-def _store(context: Any, kept: dict, place: str) -> None:
+def _store(context: Any, kept: dict, name: str) -> str:
+    """Hands the result to Great Expectations; the path of its page within the site. ``name``: of its file."""
     from great_expectations.core import ExpectationSuiteValidationResult, RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
         ExpectationSuiteIdentifier,
         ValidationResultIdentifier,
     )
 
-    table, day = TABLES[kept["table"]], date.fromisoformat(kept["day"])
-    outcomes = {outcome["name"]: outcome for outcome in kept["outcomes"]}
-    suite = build_suite(table, days=(day, date.fromisoformat(kept["last"])))
-    results = [
-        _result(e, outcomes[e.meta["name"]], kept["rows"]) for e in suite.expectations if e.meta["name"] in outcomes
-    ]
-    held = sum(r.success for r in results)
-    run = RunIdentifier(run_name=f"{day}", run_time=datetime.combine(day, time(), UTC))
+    table, day = kept["table"], date.fromisoformat(kept["day"])
+    place = "warehouse" if name.endswith("-warehouse") else "lake"
+    judged = [o for o in kept["outcomes"] if o["passed"] is not None]
+    held = sum(o["passed"] for o in judged)
+    run = RunIdentifier(run_name=name, run_time=datetime.combine(day, time(), UTC))
     context.validation_results_store.set(
         key=ValidationResultIdentifier(
-            expectation_suite_identifier=ExpectationSuiteIdentifier(name=table.name),
+            expectation_suite_identifier=ExpectationSuiteIdentifier(name=table),
             run_id=run,
-            batch_identifier=f"{place}-{table.name}",
+            batch_identifier=f"{place}-{table}",
         ),
         value=ExpectationSuiteValidationResult(
             success=kept["passed"],
-            results=results,
-            suite_name=table.name,
+            results=_results(kept),
+            suite_name=table,
             statistics={
-                "evaluated_expectations": len(results),
+                "evaluated_expectations": len(judged),
                 "successful_expectations": held,
-                "unsuccessful_expectations": len(results) - held,
-                "success_percent": 100 * held / len(results),
+                "unsuccessful_expectations": len(judged) - held,
+                "success_percent": 100 * held / len(judged),
             },
-            meta={"run_id": run, "active_batch_definition": {"datasource_name": place, "data_asset_name": table.name}},
+            meta={"run_id": run, "active_batch_definition": {"datasource_name": place, "data_asset_name": table}},
         ),
     )
+    return f"validations/{table}/{name}/{run.run_time:%Y%m%dT%H%M%S.%fZ}/{place}-{table}.html"
 
 
-def _result(expectation: Any, outcome: dict, rows: int) -> Any:
+def _results(kept: dict) -> list:
+    """The outcomes of the checks that the contract still asks, as Great Expectations' results."""
+    table, days = TABLES[kept["table"]], (date.fromisoformat(kept["day"]), date.fromisoformat(kept["last"]))
+    outcomes = {outcome["name"]: outcome for outcome in kept["outcomes"]}
+    measured = measured_names(table)
+    return [
+        _result(e, outcomes[name], kept["rows"], MEASURED_SECTION if name in measured else "")
+        for e in (types_expectation(), *build_suite(table, days=days).expectations)
+        if (name := e.meta["name"]) in outcomes
+    ]
+
+
+def _result(expectation: Any, outcome: dict, rows: int, section: str) -> Any:
     from great_expectations.core import ExpectationValidationResult
 
     count = outcome["unexpected_count"] or 0
@@ -79,6 +94,8 @@ def _result(expectation: Any, outcome: dict, rows: int) -> Any:
         "unexpected_count": count,
         "unexpected_percent": 100 * count / max(rows, 1),
     }
-    return ExpectationValidationResult(
-        success=outcome["passed"], expectation_config=expectation.configuration, result=found
-    )
+    config = expectation.configuration
+    if section:
+        config.kwargs["column"] = section
+    # What could not be judged has not failed; docs_pages tells it from what held.
+    return ExpectationValidationResult(success=outcome["passed"] is not False, expectation_config=config, result=found)

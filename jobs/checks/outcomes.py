@@ -33,6 +33,13 @@ class CheckOutcome:
     measured: dict[str, float] = field(default_factory=dict)
 
 
+def status(kept: dict) -> str:
+    """An outcome's verdict in a word, from its kept form: held, warns, fails, not judged."""
+    if kept["passed"] is None:
+        return "not judged"
+    return "held" if kept["passed"] else f"{kept['severity']}s"
+
+
 @dataclass(frozen=True)
 class GateResult:
     """Every check of ``table`` on the ``rows`` of ``day`` … ``last``: one day, unless a range was gated at once.

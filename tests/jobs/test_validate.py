@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -170,6 +171,28 @@ def test_data_docs_show_every_kept_result_and_no_value(home, land, ingest, run, 
     assert "1 of 1 rows (100.00%)" in report
     assert "more than a tenth of a file refused" in report
     assert not any("alice" in page.read_text() for page in pages)
+
+
+def test_data_docs_need_no_network_and_tell_what_broke_and_was_not_judged(home, land, ingest, run, capsys):
+    land(DAY, *sales(DAY, 3), SALE.format(day=DAY, n=3).replace("10.50", "much"))
+    ingest(DAY)
+    run("--table", "events", "--ds", f"{DAY}")
+    capsys.readouterr()
+    run("--docs")
+    index = Path(capsys.readouterr().out.strip())
+    for page in index.parent.rglob("*.html"):
+        assert "http" not in page.read_text(), page
+    text = index.read_text()
+    assert "quarantine_share_value_range_fail: 1 of 1 rows (100.00%)" in text
+    links = re.findall(r'href="([^"]+)"', text)
+    assert len(links) == 2
+    (report,) = (index.parent / link for link in links if "ingest_report" in link)
+    shown = re.findall(r'class="state ([\w-]+)">.*?<span >\s*(\w+):', report.read_text(), re.DOTALL)
+    found = {name: state for state, name in shown}
+    assert found["quarantine_share_value_range_fail"] == "fails"
+    assert found["quarantine_share_value_range_warn"] == "warns"
+    assert found["volume_warn"] == "not-judged"
+    assert found["key_unique"] == "held"
 
 
 def test_data_docs_without_a_result_say_what_to_run(run, capsys):
