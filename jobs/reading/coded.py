@@ -84,7 +84,9 @@ def joined(parts: list[Coded]) -> Coded:
         return parts[0]
     texts = [pc.replace_substring(part.values, ".", " ") for part in parts]
     texts = [each.take(pa.array(part.codes, mask=part.is_null)) for each, part in zip(texts, parts, strict=True)]
-    return Coded.of(pc.binary_join_element_wise(*texts, ".", null_handling="skip")).mapped(tidy)
+    # Arrow leaves out rows of which every part is skipped: an empty part of all keeps them.
+    path = pc.binary_join_element_wise("", *texts, ".", null_handling="skip")
+    return Coded.of(path).mapped(lambda values: tidy(pc.utf8_slice_codeunits(values, 1)))
 
 
 def tidy(texts: pa.Array) -> pa.Array:

@@ -171,8 +171,10 @@ def _map_numbers(out: Mapped, rows: dict[str, Coded | pa.Array], feed: Feed, siz
         given["price"] = given["unit_price"]
         with np.errstate(invalid="ignore", over="ignore"):  # an endless price of no items is no number
             given["amount"] = given["quantity"] * given["unit_price"]
-    if "price" not in given and {"amount", "quantity"} <= given.keys():
-        given["price"] = price_of(given["amount"], given["quantity"])
+    if {"amount", "quantity"} <= given.keys():
+        price = given.get("price", np.full(size, np.nan))
+        if np.isnan(price).any():
+            given["price"] = np.where(np.isnan(price), price_of(given["amount"], given["quantity"]), price)
     for name in _DECIMALS:
         out.columns[name], too_large = to_decimal(given.get(name), size)
         out.fail(f"{name}_too_large", too_large, name)
