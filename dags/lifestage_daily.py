@@ -38,6 +38,7 @@ with lifestage_dag(
     validate_events = JobOperator(
         task_id="validate_events", arguments=["jobs", "validate", "--table", "events", "--ds", DS]
     )
+    encode_text = JobOperator(task_id="encode_text", arguments=["jobs", "encode_text", "--ds", DS])
     aggregate = JobOperator(task_id="aggregate", arguments=["jobs", "aggregate", "--ds", DS])
     build_features = JobOperator(task_id="build_features", arguments=["jobs", "build_features", "--ds", DS])
     validate_features = JobOperator(
@@ -54,5 +55,5 @@ with lifestage_dag(
     )
     publish = JobOperator(task_id="publish", arguments=["jobs", "publish", "--ds", DS])
 
-    ingest >> validate_events >> aggregate >> build_features >> validate_features
+    ingest >> validate_events >> encode_text >> aggregate >> build_features >> validate_features
     [validate_features, resolve_model] >> score >> segment >> validate_segments >> publish

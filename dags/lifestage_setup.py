@@ -26,6 +26,7 @@ with lifestage_dag(
     validate_events = JobOperator(
         task_id="validate_events", arguments=["jobs", "validate", "--table", "events", *RANGE]
     )
+    encode_text = JobOperator(task_id="encode_text", arguments=["jobs", "encode_text", *RANGE])
     aggregate = JobOperator(task_id="aggregate", arguments=["jobs", "aggregate", *RANGE])
     build_features = JobOperator(
         task_id="build_features", arguments=["jobs", "build_features", "--ds", "{{ params.last }}"]
@@ -35,4 +36,4 @@ with lifestage_dag(
         arguments=["jobs", "validate", "--table", "features", "--ds", "{{ params.last }}"],
     )
 
-    setup >> ingest >> validate_events >> aggregate >> build_features >> validate_features
+    setup >> ingest >> validate_events >> encode_text >> aggregate >> build_features >> validate_features

@@ -1,4 +1,4 @@
-"""lake/events → lake/customer_day, customer_product: a delivery's events added up by customer; windows re-read none."""
+"""lake/events, text_scores → lake/customer_day, customer_product: a delivery added up by customer, once and for all."""
 
 import argparse
 import logging
@@ -11,6 +11,7 @@ from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_PRODUCT
 from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT
 from expectations.profiles import PRICE_BOUNDS
+from expectations.texts import TEXT_SCORES
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
 from jobs.behaviour import days as behaviour
 from jobs.behaviour import merging, prices
@@ -18,9 +19,10 @@ from jobs.behaviour.months import month_of
 from jobs.engine import open_engine
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
+from jobs.text import scores
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +38,13 @@ def arg_parser() -> argparse.ArgumentParser:
 @cache
 def recipe() -> str:
     """What makes customer_day and customer_product rows."""
-    return recipe_of(CUSTOMER_DAY, CUSTOMER_PRODUCT, behaviour, merging, prices)
+    return recipe_of(CUSTOMER_DAY, CUSTOMER_PRODUCT, behaviour, merging, prices, scores)
 
 
 def is_fresh(home: Home, day: date) -> bool:
-    """Whether the day was added up by today's code after its events, and the bounds that judge them, were written."""
+    """Whether the day was added up by today's code after its events, texts' scores and bounds were written."""
     inputs = [(LakeTable(home, EVENTS), day), (LakeTable(home, PRICE_BOUNDS), month_of(day))]
+    inputs += [(LakeTable(home, TEXT_SCORES), day)] if scores.has_text(home, day) else []
     return all(LakeTable(home, table).is_fresh(day, recipe(), inputs) for table in (CUSTOMER_PRODUCT, CUSTOMER_DAY))
 
 
@@ -67,7 +70,13 @@ def aggregate(spark: "SparkSession", home: Home, days: list[date]) -> None:
     products = behaviour.customer_products(events)
     marked = prices.mark_events(home, events, days)
     LakeTable(home, CUSTOMER_PRODUCT).write(products, days, recipe())
-    LakeTable(home, CUSTOMER_DAY).write(behaviour.customer_days(marked), days, recipe())
+    LakeTable(home, CUSTOMER_DAY).write(behaviour.customer_days(marked, texts(spark, home, days)), days, recipe())
+
+
+def texts(spark: "SparkSession", home: Home, days: list[date]) -> "DataFrame | None":
+    """The text measures of ``days``; None where nobody wrote anything. DataError if texts were not scored."""
+    scored, written = LakeTable(home, TEXT_SCORES), [day for day in days if scores.has_text(home, day)]
+    return scores.text_sums(scored.read(spark, written)) if written else None
 
 
 def refuse_incomplete(home: Home, days: list[date]) -> None:

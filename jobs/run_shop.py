@@ -122,6 +122,7 @@ def bootstrap(stages: Stages, first: date, last: date, cutoff: date) -> None:
     engine = ("--engine", stages.engine)
     stages.run("ingest", "jobs", "ingest", *span, "--skip-unchanged")
     stages.run("validate events", "jobs", "validate", "--table", "events", *span, *engine, "--skip-unchanged")
+    stages.run("encode text", "jobs", "encode_text", *span, *engine, "--skip-unchanged")
     stages.run("aggregate", "jobs", "aggregate", *span, *engine, "--skip-unchanged")
     training = ("--for-training", str(cutoff))
     stages.run("build features", "jobs", "build_features", *training, *engine, "--skip-unchanged")

@@ -17,13 +17,9 @@ COLUMNS = ("age", "gender", "income", "household_size")
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """use_demographics  1: age, gender, income and household size are features; 0: they are left out (null)."""
+    """use_demographics  whether age, gender, income and household size are features; if not, they are null."""
 
-    use_demographics: float = 1
-
-    def __post_init__(self) -> None:
-        if self.use_demographics not in (0, 1):
-            raise ValueError(f"use_demographics must be 0 or 1, found {self.use_demographics}")
+    use_demographics: bool = True
 
 
 def settings(home: Home) -> FeatureSettings:

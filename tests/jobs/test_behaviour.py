@@ -237,7 +237,7 @@ def test_a_plan_reads_each_arrival_once_and_no_window_begins_within_a_month(firs
     if first > snapshot:
         first, snapshot = snapshot, first
     plan = plan_of(snapshot, first)
-    by_month = [day for month in plan.months for day in days_of_month(month)]
+    by_month = [day for month in plan.months for day in days_of_month(month) if day >= first]
     earliest = max(first, snapshot - timedelta(days=max(WINDOWS_DAYS) - 1))
     wanted = {earliest + timedelta(days=n) for n in range((snapshot - earliest).days + 1)}
     assert sorted([*by_month, *plan.days]) == sorted(wanted)
@@ -293,5 +293,5 @@ def test_writing_a_range_replaces_each_day_and_empties_days_without_rows(spark, 
 def test_part_of_a_delivery_is_not_aggregated(home, land, ingest):
     land(DAY, raw=b"\x1f\x8bnot gzip")
     ingest(DAY)
-    with pytest.raises(DataError, match="not delivered whole: .*sales.csv.gz of 2024-03-04"):
+    with pytest.raises(DataError, match=r"not delivered whole: .*sales\.csv\.gz of 2024-03-04"):
         run(home, [DAY])
