@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,7 @@ def _on_this_machine(builder: "SparkSession.Builder") -> "SparkSession.Builder":
     if not master.startswith("local"):  # a cluster, with a configuration and addresses of its own
         return builder.master(master)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # functions run in this environment, not the system's
     os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parent / "spark_conf"))
     settings = {
         "spark.ui.enabled": "false",
