@@ -64,7 +64,7 @@ class Customers:
 
 
 def draw_customers(plan: Plan) -> Customers:
-    """All customers; order and visit rates are still relative (see ``world.calibrated``)."""
+    """All customers; order and visit rates are still relative (see ``world.calibrate``)."""
     random, size = plan.random("customers"), plan.customers
     segment = random.choice(len(SEGMENTS), size, p=per_segment("share")).astype(np.int8)
 

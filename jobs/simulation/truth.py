@@ -22,7 +22,7 @@ from jobs.simulation.segments import SEGMENTS
 from jobs.simulation.texts import LANGUAGES
 from jobs.simulation.world import AHEAD_DAYS, World, days_at_work
 
-HORIZONS_DAYS = (30, 90, 365)
+HORIZONS_DAYS = (30, 90, AHEAD_DAYS)
 
 
 def refuse_other_plan(plan: Plan, folder: Path) -> None:
@@ -80,18 +80,20 @@ def expected_orders(world: World) -> np.ndarray:
     return who.order_rate * days
 
 
-def expected_spend(world: World, horizon: int) -> np.ndarray:
-    """Expected money paid in the ``horizon`` days after the last one, in currency, without campaigns; 0 for the lost.
+def expected_spend(world: World) -> dict[int, np.ndarray]:
+    """Horizon in days → expected money paid from the last day to then, in currency, without campaigns; 0 for the lost.
 
     The sum over days of rate x factor of the day x chance to be alive still x expected amount of an order.
     """
     who, last = world.customers, world.plan.days
-    ahead = np.arange(horizon)
-    factor = world.factor[:, last : last + horizon]
-    total = np.zeros(len(who))
-    for day in ahead:
-        total += factor[who.segment, day] * np.exp(-who.dropout_rate * day)
-    return np.where(who.alive_until > last, who.order_rate * world.order_amount * total, 0)
+    alive, survival = (who.alive_until > last).astype(float), np.exp(-who.dropout_rate)
+    days, spend = np.zeros(len(who)), {}
+    for ahead in range(max(HORIZONS_DAYS)):
+        days += world.factor[:, last + ahead][who.segment] * alive
+        alive *= survival
+        if ahead + 1 in HORIZONS_DAYS:
+            spend[ahead + 1] = who.order_rate * world.order_amount * days
+    return spend
 
 
 def customer_truth(world: World, keys: pa.Array) -> pa.Table:
@@ -101,7 +103,7 @@ def customer_truth(world: World, keys: pa.Array) -> pa.Table:
     alive_days = np.minimum(np.ceil(who.alive_until), 200_000).astype(np.int64)
     fraud = np.zeros(len(who), bool)
     fraud[[case.customer for case in world.episodes]] = True
-    expected = {f"expected_spend_{days}d": expected_spend(world, days) for days in HORIZONS_DAYS if days <= AHEAD_DAYS}
+    expected = {f"expected_spend_{days}d": spend for days, spend in expected_spend(world).items()}
     return pa.table({
         "customer_key": keys,
         "customer_id": who.ids(),

@@ -27,28 +27,39 @@ def browsing(world: World, day: int, late: bool = False) -> Rows:
     plan, who = world.plan, world.customers
     random = plan.random("late_visits" if late else "visits", day)
     customer = world.draw(day, who.visit_rate, random, plan.late_share if late else 1 - plan.late_share)
-    mean_steps = per_segment("steps")[who.segment[customer]]
-    # An exponential, rounded down, is geometric with this mean.
-    steps = (random.exponential(size=len(customer)) / np.log1p(1 / mean_steps)).astype(np.int32)
-    count = 1 + np.minimum(steps, MOST_STEPS)
-    of, place, size = *_expand(count), int(count.sum())
-    pause = 1 + random.exponential(PAUSE_SECONDS, size).astype(np.int64)
-    passed = np.cumsum(pause)
-    passed -= np.repeat(passed[np.cumsum(count) - count], count)
-    length = passed[np.cumsum(count) - 1] if len(count) else np.zeros(0, np.int64)
+    count = _event_counts(world, customer, random)
+    of, place = _expand(count)
+    passed = _seconds_passed(count, random)
     # A visit ends on the day it began on.
-    start = np.clip(seconds_of_day(world, customer, random), 0, 86_399 - length)
+    start = np.clip(seconds_of_day(world, customer, random), 0, 86_399 - passed[np.cumsum(count) - 1])
     number = (day + 1) * 100_000_000 + (40_000_000 if late else 20_000_000) + np.arange(len(customer))
     device, channel = equipment(world, customer, random)
     arrival = day + (random.integers(1, 4, len(customer)) if late else np.zeros(len(customer), np.int64))
-    kind = _KIND_OF_STEP[(place > 0).astype(np.int8), random.integers(0, 4096, size)]
+    kind = _KIND_OF_STEP[(place > 0).astype(np.int8), random.integers(0, 4096, len(of))]
     category = own_category(world, customer, random)[of]
     kind, product = _wants(kind, place, wares(world, customer[of], category, random))
     return table.make(
-        size, arrival=arrival[of], kind=kind, customer=customer[of], session=number[of], channel=channel[of],
+        len(of), arrival=arrival[of], kind=kind, customer=customer[of], session=number[of], channel=channel[of],
         time=plan.first_second + 86_400 * day + start[of] + passed, device=device[of], product=product,
         country=who.country[customer][of], text=_searches(world, kind, customer[of], category, random),
     )  # fmt: skip
+
+
+def _event_counts(world: World, customer: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """How many events each visit has: geometric beyond the first, since that is an exponential rounded down."""
+    mean_steps = per_segment("steps")[world.customers.segment[customer]]
+    steps = random.exponential(size=len(customer)) / np.log1p(1 / mean_steps)
+    return 1 + np.minimum(steps.astype(np.int32), MOST_STEPS)
+
+
+def _pauses(size: int, random: np.random.Generator) -> np.ndarray:
+    return 1 + random.exponential(PAUSE_SECONDS, size).astype(np.int64)
+
+
+def _seconds_passed(count: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Seconds from the first event of each visit to each of its events, for visits of ``count`` events."""
+    passed = np.cumsum(_pauses(int(count.sum()), random))
+    return passed - np.repeat(passed[np.cumsum(count) - count], count)
 
 
 def _expand(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,29 +99,33 @@ def before_orders(world: World, day: int, orders: Orders) -> Rows:
     online = np.flatnonzero(orders.channel != sold.STORE)
     around = random.poisson(PRE_VIEWS, len(online))
     count = around + 2 * orders.line_count[online]
-    of, place, size = *_expand(count), int(count.sum())
-    pause = 1 + random.exponential(PAUSE_SECONDS, size).astype(np.int64)
-    # Backwards from the order; nothing lies before the day's first second.
-    left = np.cumsum(pause[::-1])[::-1]
-    ends = np.cumsum(count)
-    left -= np.repeat(np.append(left, 0)[ends], count)
-    order = online[of]
-    begin = world.plan.first_second + 86_400 * day
-    step = place - around[of]
+    of, place = _expand(count)
+    order, step = online[of], place - around[of]
     customer = orders.customer[order]
-    kind = _KIND_OF_STEP[2, random.integers(0, 4096, size)]
+    kind = _KIND_OF_STEP[2, random.integers(0, 4096, len(of))]
     category = own_category(world, customer, random)
-    product = wares(world, customer, category, random)
-    first_line = np.cumsum(orders.line_count) - orders.line_count
-    line = np.minimum(first_line[order] + np.maximum(step, 0) // 2, len(orders.of) - 1)
-    bought = step >= 0
-    kind = np.where(bought, np.where(step % 2 == 0, KIND["view"], KIND["add_to_cart"]), kind)
-    product = np.where(bought, orders.lines["product"][line], np.where(kind == KIND["search"], -1, product))
+    looked_at = np.where(kind == KIND["search"], -1, wares(world, customer, category, random))
+    kind = np.where(step < 0, kind, np.where(step % 2 == 0, KIND["view"], KIND["add_to_cart"]))
+    # Nothing lies before the day's first second.
+    time = np.maximum(orders.time[order] - _seconds_left(count, random), world.plan.first_second + 86_400 * day)
     return table.make(
-        size, arrival=day, kind=kind, customer=customer, session=orders.session[order], channel=orders.channel[order],
-        time=np.maximum(orders.time[order] - left, begin), device=orders.device[order], product=product,
-        country=world.customers.country[customer], text=_searches(world, kind, customer, category, random),
+        len(of), arrival=day, kind=kind, customer=customer, session=orders.session[order], time=time,
+        channel=orders.channel[order], device=orders.device[order], country=world.customers.country[customer],
+        product=np.where(step < 0, looked_at, _bought(orders, order, step)),
+        text=_searches(world, kind, customer, category, random),
     )  # fmt: skip
+
+
+def _bought(orders: Orders, order: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The product that a step leads to: two steps for each line of the order; anything for steps below 0."""
+    first_line = np.cumsum(orders.line_count) - orders.line_count
+    return orders.lines["product"][first_line[order] + np.maximum(step, 0) // 2]
+
+
+def _seconds_left(count: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Seconds from each event of a visit to the order that ends it, for visits of ``count`` events."""
+    left = np.cumsum(_pauses(int(count.sum()), random)[::-1])[::-1]
+    return left - np.repeat(np.append(left, 0)[np.cumsum(count)], count)
 
 
 def contacts(world: World, day: int) -> Rows:

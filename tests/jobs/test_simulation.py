@@ -12,7 +12,7 @@ from jobs.simulation.plan import Plan
 from jobs.simulation.rows import KIND, Rows
 from jobs.simulation.segments import SEGMENTS
 from jobs.simulation.truth import expected_orders, expected_spend
-from jobs.simulation.world import World
+from jobs.simulation.world import World, make_world
 from tests.jobs.simulated import (
     BEYOND_CHANCE,
     PLAN,
@@ -137,8 +137,8 @@ def test_expected_spend_is_that_of_a_monte_carlo(world):
     for day in range(90):
         rate = who.order_rate[one] * world.factor[who.segment[one], PLAN.days + day]
         spend += random.poisson(rate, 20_000) * (life > day) * world.order_amount[one]
-    assert expected_spend(world, 90)[one] == pytest.approx(spend.mean(), abs=4 * spend.std() / np.sqrt(20_000))
-    assert (expected_spend(world, 30)[who.alive_until <= PLAN.days] == 0).all()
+    assert expected_spend(world)[90][one] == pytest.approx(spend.mean(), abs=4 * spend.std() / np.sqrt(20_000))
+    assert (expected_spend(world)[30][who.alive_until <= PLAN.days] == 0).all()
 
 
 def test_returns_are_of_lines_bought_before(events):
@@ -151,6 +151,13 @@ def test_returns_are_of_lines_bought_before(events):
 
 
 # -- chance ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_shop_has_every_case():
+    """Days without an order or a visit are days too."""
+    plan = Plan(customers=100, days=10, seed=1, events_per_customer_year=12)
+    assert table.size_of(made_by(plan)) > 0
+    assert len({case.kind for case in make_world(plan).episodes}) == 5
 
 
 def test_equal_seeds_make_equal_shops_and_others_others():
