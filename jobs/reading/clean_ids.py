@@ -25,7 +25,7 @@ class IdRule:
 def check_ids(owner: Lined, columns: dict[str, tuple[str, ...]], ids: tuple[str, ...]) -> dict[str, IdRule]:
     """The ``ids`` of a feed or a dimension: target → rule."""
     raw = owner.get("ids", {})
-    if raw and not isinstance(raw, Lined):
+    if "ids" in owner and not isinstance(raw, Lined):
         owner.fail(f"ids must be target: rule pairs, found {raw!r}", "ids")
     return {target: _rule(raw, target, rule, columns, ids) for target, rule in raw.items()}
 

@@ -77,7 +77,7 @@ def _kind(table: str, target: str) -> str:
 
 def _values(owner: Lined, columns: dict[str, tuple[str, ...]]) -> dict[str, dict[str, str | float]]:
     raw = owner.get("values", {})
-    if raw and not isinstance(raw, Lined):
+    if "values" in owner and not isinstance(raw, Lined):
         owner.fail(f"values must be target: pairs, found {raw!r}", "values")
     for target, pairs in raw.items():
         if target not in columns or target == key_of(owner["table"]):

@@ -125,7 +125,7 @@ def _check_money(raw: Lined, feed: Feed) -> None:
 
 def _constants(feed: Lined, columns: dict[str, tuple[str, ...]]) -> dict[str, str | float]:
     raw = feed.get("constants", {})
-    if raw and not isinstance(raw, Lined):
+    if "constants" in feed and not isinstance(raw, Lined):
         feed.fail(f"constants must be target: value pairs, found {raw!r}", "constants")
     for target, value in raw.items():
         if target not in CONSTANT:

@@ -312,7 +312,7 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("form", ["csv", "whitespace", "jsonl", "parquet"])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=st.lists(st.tuples(VALUE, VALUE, VALUE), max_size=8), repeats=st.booleans(), whole=st.booleans())
 def test_in_every_format_kept_and_refused_and_dropped_are_what_was_read(deliver, home, form, drawn, repeats, whole):
     drawn = [(f"c{n}", "2024-03-04 10:00:00", row[2]) if whole else row for n, row in enumerate(drawn)] + drawn[:2]

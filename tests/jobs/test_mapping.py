@@ -4,12 +4,12 @@ from contextlib import suppress
 from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from expectations.errors import SetupError
 from jobs.reading.mapping import available, load_mapping, parse_mapping
 from tests.jobs.corner_shop import CORNER_SHOP
+
+LAST = "    negative_returns"
 
 
 @pytest.mark.parametrize("source", available())
@@ -92,13 +92,106 @@ def test_an_unknown_source_is_told_with_the_known_ones():
             r"line 15: a when needs one of",
         ),
         ("currency: EUR", "currency: [", r"corner_shop.yaml is not YAML"),
+        # What each part of the format takes; {..} stands for a line of the feed before `negative_returns`.
+        ("{}", "customer_id_suffix: x", r"line 17: a feed has no key 'customer_id_suffix'"),
+        ("{}", "format: xml", r"line 17: no format 'xml'; known: csv, jsonl, parquet"),
+        ("{}", "format: jsonl\n    delimiter: ;", r"line 18: delimiter is for format csv, this one is jsonl"),
+        ("{}", "format: parquet\n    encoding: ascii", r"line 18: encoding is for texts"),
+        ("{}", "header: false", r"column_names are for a csv with header: false"),
+        ("{}", "column_names: [a, b]", r"line 17: column_names are for a csv with header: false"),
+        ("{}", "header: false\n    column_names: [at, at]", r"line 18: column_names: a name stands there twice"),
+        ("{}", "header: false\n    column_names: [at, kind]", r"line 18: no column customer, order, .* at, kind"),
+        ("{}", "header: no way", r"line 17: header must be true or false"),
+        ("{}", "assumed_year: 2014", r"line 17: assumed_year is for formats without a year"),
+        ("{}", "assumed_year: 14.5", r"line 17: assumed_year must be a whole number"),
+        ('"%Y-%m-%d"]', '"%m-%d"]', r"line 13: time_formats: '%m-%d' must say a day .* assumed_year does"),
+        ('["%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]', '["%m-%d"]\n    assumed_year: 20014', r"line 14: assumed_year must lie"),
+        ("{}", "constants: {colour: red}", r"line 17: constants: no such target 'colour'; known: category, brand"),
+        ("{}", "constants: {customer_id: me}", r"line 17: constants: no such target 'customer_id'"),
+        ("{}", "constants: {amount: 0}", r"line 17: constants: amount is filled by a column already"),
+        ("{}", "constants: {channel: 1}", r"line 17: constants: channel must be a text"),
+        ("{}", "constants: {price: cheap}", r"line 17: constants: price must be a number, found 'cheap'"),
+        ("{}", "constants: {price: true}", r"line 17: constants: price must be a number"),
+        ("{}", "constants: web", r"line 17: constants must be target: value pairs"),
+        ("{}", "ids: {order_id: C}", r"line 17: ids: order_id must be key: value pairs, found 'C'"),
+        ("{}", "ids: {campaign_id: {prefix: C}}", r"line 17: ids: 'campaign_id' is no id that columns fill"),
+        ("{}", "ids: {order_id: {prefx: C}}", r"line 17: ids: order_id has no key 'prefx'; known: suffix, prefix"),
+        ("{}", "ids: {order_id: {case: title}}", r"line 17: ids: case must be one of upper, lower"),
+        ("{}", "ids: {order_id: {zeros: keep}}", r"line 17: ids: zeros must be strip"),
+        ("{}", "rating_scale: [1, 5]", r"line 17: rating_scale: columns name no rating"),
+        ("{}", "rating_scale: [5, 1]", r"line 17: rating_scale must be the lowest and the highest"),
+        ("{}", "rating_scale: 5", r"line 17: rating_scale must be the lowest and the highest"),
+        ("currency: EUR", "currency: EUR\nsession_gap_minutes: half", r"line 6: session_gap_minutes must be a whole"),
+        ("      amount: paid\n", "", r"line 20: columns: a purchase needs an amount: name amount, or unit_price"),
+        ("amount: paid", "unit_price: paid\n      price: paid", r"line 26: columns: unit_price fills price too"),
+        ("product_id: product", "product_id: [a, b]", r"product_id takes one column; discount_amount adds up several"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line(old, new, message):
-    text = CORNER_SHOP.replace(old, new)
+    text = CORNER_SHOP.replace(*((old, new) if old != "{}" else (LAST, f"    {new}\n{LAST}")))
     assert text != CORNER_SHOP
     with pytest.raises(SetupError, match=message):
         parse_mapping(text, "corner_shop.yaml")
+
+
+GOODS = """
+dimensions:
+  - table: products
+    files: goods.csv
+    columns:
+      product_id: sku
+      list_price: price
+    values: {list_price: {free: 0}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("table: products", "table: goods", r"line 29: no table 'goods'; known: products, customers, campaigns"),
+        ("    files: goods.csv\n", "", r"line 29: a dimension lacks 'files'"),
+        ("goods.csv", "/goods.csv", r"line 30: files: '/goods.csv' must be a path below the landing folder"),
+        ("goods.csv", "goods{day}.csv", r"line 30: files: .* holds a placeholder that is not \{ds\}"),
+        ("goods.csv", "goods-{ds:%Y}.csv", r"line 30: files: .* must hold \{ds\}"),
+        ("      product_id: sku\n", "", r"columns: product_id is required"),
+        (
+            "list_price: price",
+            "amount: price",
+            r"line 33: columns: no such target 'amount'; known: product_id, category",
+        ),
+        ("list_price: price", "arrival_date: price", r"line 33: columns: no such target 'arrival_date'"),
+        ("list_price: price", "list_price: [a, b]", r"line 33: columns: list_price takes one column; category joins"),
+        ("{free: 0}", "{free: nothing}", r"line 34: values: list_price: 'free' must mean a number, found 'nothing'"),
+        ("{free: 0}", "{1: 0}", r"line 34: values: 1 must be a text: write it in quotes"),
+        ("{free: 0}", "{}", r"line 34: values: list_price must be text of the file: meaning pairs"),
+        ("list_price: {free", "brand: {free", r"line 34: values: 'brand' is no target that columns fill"),
+        ("list_price: {free", "product_id: {free", r"line 34: values: 'product_id' is no target .* or the key itself"),
+        ("files: goods.csv", "files: goods.csv\n    ids: {customer_id: {suffix: a}}", r"'customer_id' is no id that"),
+        ("files: goods.csv", "files: goods.csv\n    header: false", r"column_names are for a csv with header: false"),
+        ("files: goods.csv", "files: goods.csv\n    event_type: view", r"line 31: a dimension has no key 'event_type'"),
+        ("table: products", "table: campaigns", r"line 32: columns: no such target 'product_id'; known: campaign_id"),
+    ],
+)
+def test_a_mistake_in_a_dimension_is_refused_with_its_line(old, new, message):
+    parse_mapping(CORNER_SHOP + GOODS, "corner_shop.yaml")
+    with pytest.raises(SetupError, match=message):
+        parse_mapping(CORNER_SHOP + GOODS.replace(old, new, 1), "corner_shop.yaml")
+
+
+def test_dimensions_as_a_whole_are_checked():
+    twice = GOODS + GOODS.replace("dimensions:\n", "")
+    with pytest.raises(SetupError, match=r"line 28: two dimensions have the same table: products, products"):
+        parse_mapping(CORNER_SHOP + twice, "corner_shop.yaml")
+    with pytest.raises(SetupError, match=r"line 27: .* known from expected.first, which is missing"):
+        parse_mapping(CORNER_SHOP.replace("  first: 2024-01-01\n", "") + GOODS, "corner_shop.yaml")
+    with pytest.raises(SetupError, match=r"line 28: dimensions must be a list, found 'products'"):
+        parse_mapping(CORNER_SHOP + "\ndimensions: products\n", "corner_shop.yaml")
+    dates = (
+        GOODS.replace("products", "customers").replace("product_id", "customer_id").replace("list_price", "signup_date")
+    )
+    dates = dates.split("    values")[0]
+    with pytest.raises(SetupError, match=r"line 31: signup_date: time_formats must say how dates are written"):
+        parse_mapping(CORNER_SHOP + dates, "corner_shop.yaml")
 
 
 def test_feeds_that_read_the_same_files_and_no_feeds_are_refused():
@@ -118,13 +211,33 @@ def test_what_is_no_mapping_is_told(text):
         parse_mapping(text, "corner_shop.yaml")
 
 
-@given(
-    st.sampled_from(CORNER_SHOP.splitlines()), st.sampled_from(["", " ", " null", " []", " {}", " 3", " [a, {b: c}]"])
+RICH = (
+    (CORNER_SHOP + GOODS)
+    .replace(
+        LAST,
+        """    ids: {order_id: {prefix: C, zeros: strip}}
+    constants: {channel: web}
+    format: csv
+    header: true
+    encoding: utf-8
+    assumed_year: 0
+    rating_scale: [1, 5]
+"""
+        + LAST,
+    )
+    .replace("      amount: paid", "      amount: paid\n      rating: stars\n      category: [dept, class]")
 )
-def test_whatever_stands_behind_a_key_is_taken_or_told(line, value):
-    text = CORNER_SHOP.replace(line, line.split(":")[0] + ":" + value, 1)
-    with suppress(SetupError):  # and nothing else
-        parse_mapping(text, "corner_shop.yaml")
+
+
+@pytest.mark.parametrize(
+    "value", ["", " null", " []", " {}", " 3", " [a, {b: c}]", " {a: [b]}", " true", " 2024-01-01", " a"]
+)
+def test_whatever_stands_behind_a_key_is_taken_or_told(value):
+    parse_mapping(RICH, "corner_shop.yaml")
+    for line in RICH.strip().splitlines():
+        text = RICH.replace(line, line.split(":")[0] + ":" + value, 1)
+        with suppress(SetupError):  # and nothing else
+            parse_mapping(text, "corner_shop.yaml")
 
 
 def test_open_days_are_weekdays_within_the_range_that_are_not_closed():
