@@ -73,6 +73,32 @@ def test_sends_are_randomised(world, events):
     assert (world.customers.effect < 0).mean() > 0.1  # some would rather be left alone
 
 
+def test_the_randomised_contrast_finds_the_campaign_effect(world, events):
+    """Orders of the week after a contact against those of a week of the controls: the mean of exp(effect), by rate."""
+    lines = without_cases(of_kind(events, "purchase"))
+    _, first = np.unique(lines["order"], return_index=True)
+    orders = np.zeros((PLAN.customers, PLAN.days + 1))
+    np.add.at(orders, (lines["customer"][first], day_of(lines)[first] + 1), 1)
+    until = orders.cumsum(axis=1)  # until[:, d]: orders of the days before d
+    who, heads, counts, promised = world.customers, np.zeros(2), np.zeros(2), []
+    for campaign in range(world.campaigns.count - 2):
+        start, number = world.campaigns.start(campaign), np.arange(campaign % 2, PLAN.customers, 2)
+        sends = world.campaigns.sends(campaign)
+        is_control = sends == 255
+        begin = start + np.where(is_control, 3, sends).astype(int)
+        able = (who.acquired[number] <= start) & (who.alive_until[number] > start + 13)
+        week = until[number, begin + 7] - until[number, begin]
+        for arm, mask in enumerate((~is_control & able, is_control & able)):
+            heads[arm] += mask.sum()
+            counts[arm] += week[mask].sum()
+        rate = who.order_rate[number] * able
+        promised.append((rate.sum(), (rate * np.exp(who.effect[number])).sum()))
+    base, lifted = np.array(promised).sum(axis=0)
+    found, error = np.log(counts[0] / heads[0] * heads[1] / counts[1]), np.sqrt((1 / counts).sum())
+    assert abs(found - np.log(lifted / base)) < BEYOND_CHANCE * error
+    assert found > 2 * error  # and it can be told from none
+
+
 def test_late_events_arrive_one_to_three_days_after(events):
     delay = events["arrival"] - day_of(events)
     assert set(np.unique(delay)) == {0, 1, 2, 3}
