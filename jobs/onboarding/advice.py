@@ -18,7 +18,7 @@ from jobs.onboarding.trial import Refusal
 from jobs.reading.feed import Feed
 from jobs.reading.times import times
 
-ENCODINGS = ("cp1252", "gb18030", "cp1251", "shift_jis")
+ENCODINGS = ("cp1252", "gb18030", "cp1251")
 
 
 def fits(texts: list[str], form: str, assumed_year: int = 0) -> int:
@@ -35,6 +35,8 @@ def advice(rule: str, refusal: Refusal, feed: Feed) -> str:
         return _of_types(refusal.texts)
     if rule.endswith("_not_a_number"):
         return _of_numbers(refusal.texts)
+    if rule == "not_text":
+        return _of_bytes(refusal.raw, feed)
     return next((text for pattern, text in _PLAIN if re.fullmatch(pattern, rule)), "")
 
 
@@ -57,28 +59,49 @@ _PLAIN = (
 )  # fmt: skip
 
 
+_UNREADABLE = (
+    (r":\d\d([.,]\d+)?[+-]\d\d:?\d\d$", "ends in an offset from UTC", "export the shop's own time"),
+    (r":\d\d[.,]\d+\D*$", "has parts of seconds", "export whole seconds"),
+)
+
+
 def _of_times(texts: Counter[str], feed: Feed) -> str:
-    found = list(texts)
+    found = [text.strip() for text in texts]
+    if not found:
+        return ""
     if unit := epoch_unit(found):
         return f"these look like {unit} since 1970, which time_formats cannot read: export them as dates and times"
+    for pattern, what, instead in _UNREADABLE:
+        if re.search(pattern, found[0]):
+            return f"{found[0]!r} {what}, which time_formats cannot read: {instead}"
     forms = time_formats_for(found, lambda some, form: fits(some, form, feed.assumed_year))
     if not forms:
-        return (
-            f"no common format fits {found[0]!r}; time_formats takes %Y %y %m %d %b %B %-d %-m %H %M %S %I %p"
-            if found
-            else ""
-        )
-    or_else = f" (or, if that is how the shop writes it, {' or '.join(map(repr, forms[1:]))})" if forms[1:] else ""
-    year = (
-        "" if re.search("%[Yy]", forms[0]) or feed.assumed_year else ", and `assumed_year:` the year, which they lack"
-    )
-    return f"add {forms[0]!r} to time_formats{or_else}{year}"
+        return f"no usual format fits {found[0]!r}; one is made of %Y %y %m %d %b %B %-d %-m %H %M %S, or %I with %p"
+    hint = f"add {forms[0]!r} to time_formats"
+    if forms[1:]:
+        hint += f" (or, if that is how the shop writes it, {' or '.join(map(repr, forms[1:]))})"
+    if not re.search("%[Yy]", forms[0]) and not feed.assumed_year:
+        hint += ", and `assumed_year:` the year, which they lack"
+    if forms[0].endswith(("Z", "UTC")):
+        hint += ", and `timezone: UTC`, which they state"
+    return hint
 
 
 def _of_types(texts: Counter[str]) -> str:
     """The lines to add under ``values``; a word that no list knows is left to who knows the shop."""
     pairs = [f'"{word}": {event_type_for(word) or "?"}' for word in sorted(texts)[:20]]
     return f"add to event_type.values: {{{', '.join(pairs)}}}"
+
+
+def _of_bytes(raw: bytes, feed: Feed) -> str:
+    """Encodings that read the line, with what they read: who knows the language sees which is right."""
+    readings = []
+    for encoding in ENCODINGS:
+        try:
+            readings.append(f"`encoding: {encoding}` reads {raw.decode(encoding).strip()[:80]!r}")
+        except UnicodeDecodeError:
+            continue
+    return f"no {feed.encoding}; " + (", ".join(readings[:3]) or "none of the usual encodings reads it either")
 
 
 def _of_numbers(texts: Counter[str]) -> str:

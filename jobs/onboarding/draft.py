@@ -21,6 +21,7 @@ from jobs.onboarding.hints import (
 from jobs.onboarding.inputs import names_in, pieces_of
 from jobs.onboarding.streams import compression_of, files_below, open_stream
 from jobs.reading.coded import Coded
+from jobs.reading.feed import FILLABLE
 from jobs.reading.layout import WHITESPACE, Layout
 from jobs.reading.read_source import read_source
 from jobs.reading.times import times
@@ -44,9 +45,7 @@ def draft(name: str, path: Path) -> str:
     """The YAML of a mapping called ``name`` for the first file at ``path``."""
     sample = read_sample(files_below(path)[0])
     event_time, formats = _time_of(sample)
-    event_type = column_for("event_type", sample.names, [event_time])
-    if not 0 < len(set(sample.texts.get(event_type, []))) <= MOST_TYPES:
-        event_type = ""
+    event_type = _type_column(sample, event_time)
     columns = _columns_of(sample, event_time, event_type)
     first, last = _span(sample.texts.get(event_time, []), formats)
     lines = [
@@ -69,7 +68,8 @@ def draft(name: str, path: Path) -> str:
         *(f"      {target}: {_quoted(column)}" for target, column in columns.items()),
     ]
     unread = [each for each in sample.names if each not in {*columns.values(), event_type}]
-    lines += [f"      # not used: {', '.join(unread)}"] if unread else []
+    lines += [f"      # columns not used yet: {', '.join(unread)}"] if unread else []
+    lines.append(f"      # can be filled too: {', '.join(name for name in FILLABLE if name not in columns)}")
     return "\n".join(lines) + "\n"
 
 
@@ -78,12 +78,14 @@ def read_sample(path: Path) -> Sample:
     layout = layout_of(path)
     data, _ = next(pieces_of(path, layout, SAMPLE_ROWS), (b"", 0))
     names = names_in(data, path, layout)
-    parsed = read_source(data, str(path), layout, [], [each for each in names if names.count(each) == 1])
+    # A key that holds keys is no value itself.
+    plain = [each for each in names if names.count(each) == 1 and not any(n.startswith(f"{each}.") for n in names)]
+    parsed = read_source(data, str(path), layout, [], plain)
     texts = {
         each: [text for text in column.values.to_pylist() if text] if isinstance(column, Coded) else []
         for each, column in parsed.rows.items()
     }
-    return Sample(path, layout, names, texts)
+    return Sample(path, layout, plain, texts)
 
 
 def layout_of(path: Path) -> Layout:
@@ -127,6 +129,14 @@ def _time_of(sample: Sample) -> tuple[str, list[str]]:
         if forms := time_formats_for(texts[:1000], fits):
             return name, forms[:1]
     return named or "?", ["?"]
+
+
+def _type_column(sample: Sample, event_time: str) -> str:
+    """The column that says what happened: the one called so, else one whose words are mostly known; empty for none."""
+    words = {name: set(texts) for name, texts in sample.texts.items() if 0 < len(set(texts)) <= MOST_TYPES}
+    named = column_for("event_type", sample.names, [event_time])
+    known = [name for name, of in words.items() if 2 * sum(bool(event_type_for(w)) for w in of) > len(of) > 1]
+    return named if named in words else (known or [""])[0]
 
 
 def _columns_of(sample: Sample, event_time: str, event_type: str) -> dict[str, str]:

@@ -12,9 +12,10 @@ DATE_FORMS = (
     "%d %B %Y", "%-m-%-d", "%-d.%-m.", "%m-%d",
 )  # fmt: skip
 TIME_FORMS = (
-    "", " %H:%M:%S", "T%H:%M:%S", " %H:%M", "T%H:%M:%SZ", "T%H:%M", " %H:%M:%S UTC", "T%H:%M:%S%z", " %H:%M:%S%z",
-    " %I:%M:%S %p", " %I:%M %p", "%H%M%S", " %H.%M",
+    "", " %H:%M:%S", "T%H:%M:%S", " %H:%M", "T%H:%M:%SZ", "T%H:%M", " %H:%M:%S UTC", " %I:%M:%S %p", " %I:%M %p",
+    " %H.%M",
 )  # fmt: skip
+FORMS = (*(d + t for d, t in product(DATE_FORMS, TIME_FORMS)), "%Y%m%d%H%M%S", "%Y%m%d%H%M")
 
 USUAL_WORDS = {
     "view": ("view", "pv", "page_view", "pageview", "view_item", "product_view", "click", "look", "detail", "browse",
@@ -23,7 +24,8 @@ USUAL_WORDS = {
     "add_to_cart": ("cart", "add_to_cart", "addtocart", "add_cart", "add", "atc", "basket", "add_to_basket", "in_cart"),
     "remove_from_cart": ("remove_from_cart", "removefromcart", "remove_cart", "remove", "uncart"),
     "favourite": ("fav", "favorite", "favourite", "like", "wishlist", "add_to_wishlist", "collect", "save"),
-    "purchase": ("purchase", "buy", "bought", "order", "sale", "sold", "transaction", "checkout", "paid", "payment"),
+    "purchase": ("purchase", "buy", "bought", "order", "order_placed", "sale", "sold", "transaction", "checkout",
+                 "paid", "payment"),
     "return": ("return", "refund", "returned", "cancel", "cancelled", "chargeback"),
     "review": ("review", "rating", "comment", "feedback"),
     "support": ("support", "ticket", "chat", "contact", "complaint"),
@@ -73,10 +75,12 @@ def time_formats_for(texts: Sequence[str], fits: Callable[[Sequence[str], str], 
     """
     texts = [text for text in texts if text]
     shape = _shape(texts[0]) if texts else ""
-    plausible = [d + t for d, t in product(DATE_FORMS, TIME_FORMS) if texts and _could_write(d + t, shape)]
+    plausible = [form for form in FORMS if texts and _could_write(form, shape)]
     scored = [(fits(texts, form), -n, form) for n, form in enumerate(plausible)]
     best = sorted((s for s in scored if s[0] * 2 >= len(texts) and s[0]), reverse=True)
-    return [form for score, _, form in best if score == best[0][0]][:most]
+    forms = [form for score, _, form in best if score == best[0][0]]
+    # One that takes a digit too few says nothing more where all digits are there.
+    return [form for form in forms if form == (padded := form.replace("%-", "%")) or padded not in forms][:most]
 
 
 def _shape(text: str) -> str:
@@ -86,11 +90,8 @@ def _shape(text: str) -> str:
 
 def _could_write(form: str, shape: str) -> bool:
     """A cheap look before the reader is asked: same punctuation in the same order."""
-    written = re.sub(r"%z", "+9:9", form)
-    written = re.sub(r"%-?[YmdyHMSI]+", "9", written)
-    written = re.sub(r"%[bBp]", "a", written)
-    forms = {_shape(written), _shape(written.replace("+9:9", "+9")), _shape(written.replace("+9:9", "-9:9"))}
-    return shape in forms
+    written = re.sub("%-?[YmdyHMSI]", "9", form)
+    return shape == _shape(re.sub("%[bBp]", "a", written))
 
 
 def epoch_unit(texts: Iterable[str]) -> str:

@@ -4,8 +4,8 @@ LONGEST = 300
 """Characters of a line that are shown."""
 
 
-def shown(line: bytes) -> str:
-    """The line's text; bytes that are not UTF-8 and characters that do not print are spelled."""
-    text = line[: LONGEST * 4].decode("utf-8", errors="backslashreplace")
+def shown(line: bytes, encoding: str = "utf-8") -> str:
+    """The line's text; bytes that are none in the encoding and characters that do not print are spelled."""
+    text = line[: LONGEST * 4].decode(encoding, errors="backslashreplace")
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"

@@ -41,6 +41,7 @@ class Refusal:
 
     place: str
     line: str
+    raw: bytes = b""
     count: int = 0
     texts: Counter[str] = field(default_factory=Counter)
 
@@ -126,7 +127,8 @@ def _note_refusals(trial: Trial, path: Path, parsed: Parsed, result: Read, befor
         for rule in refused["failed_rules"]:
             rules.add(rule)
             fields = _fields(parsed, row_of[n], columns_of(rule, trial.feed)) if n in row_of else {}
-            found = trial.refusals.setdefault(rule, Refusal(f"{path}:{n + before}", _line(parsed, n, fields)))
+            raw = parsed.lines.bytes_of(n) if parsed.lines else b""
+            found = trial.refusals.setdefault(rule, Refusal(f"{path}:{n + before}", _line(parsed, n, fields), raw))
             found.count += 1
             if len(found.texts) < MOST_TEXTS:
                 found.texts.update(text for text in fields.values() if text)
@@ -180,5 +182,5 @@ def _text(column: object, row: int) -> str | None:
 def _line(parsed: Parsed, line: int, fields: dict[str, str | None]) -> str:
     """The line as it stands; of a file without lines, the columns that matter."""
     if parsed.lines:
-        return shown(parsed.lines.bytes_of(line).removesuffix(b"\r"))
+        return shown(parsed.lines.bytes_of(line).removesuffix(b"\r"), parsed.lines.encoding)
     return ", ".join(f"{name}={text}" for name, text in fields.items())

@@ -36,8 +36,8 @@ def report(mapping: Mapping, trial: Trial) -> Iterator[str]:
 
 
 def _mapping_table(mapping: Mapping, trial: Trial) -> Iterator[str]:
-    feed, example = trial.feed, (trial.some_examples(1) or [None])[0]
-    yield _line("column of events", "from", "before", "after" if example else "", "filled")
+    feed, examples = trial.feed, trial.some_examples()
+    yield _line("column of events", "from", "before", "after", "filled")
     empty = []
     for column in EVENTS.columns:
         name = column.name
@@ -47,12 +47,15 @@ def _mapping_table(mapping: Mapping, trial: Trial) -> Iterator[str]:
         if not origin:
             empty.append(name)
             continue
+        example = next((each for each in examples if each.event[name] is not None), None)
         before = " ".join((example.fields.get(c) or "∅") for c in columns) if example else ""
         after = value(example.event[name]) if example else ""
         share = trial.filled[name] / trial.rows["kept"] if trial.rows["kept"] else 0
         yield _line(name, origin, before, after, "" if origin.startswith("made") else f"{share:.0%}")
     yield f"not filled: {', '.join(empty)}"
-    unread = [name for name in trial.names if name not in feed.source_columns]
+    # A key that holds a key which is read is read.
+    used = feed.source_columns
+    unread = [n for n in trial.names if n not in used and not any(each.startswith(f"{n}.") for each in used)]
     yield f"columns of the file that nobody reads: {', '.join(unread) or 'none'}"
 
 
@@ -114,9 +117,18 @@ def verdict(mapping: Mapping, trial: Trial) -> tuple[bool, str]:
     words = f"ready: {trial.rows['kept'] / trial.rows['read']:.1%}{sample} kept, {share:.2%} quarantined"
     if share > bounds["warn"]:
         words = f"look again: {share:.1%}{sample} would be quarantined; the gate warns above {bounds['warn']:.0%}"
+    words += f"; next: {next_step(mapping, trial)}"
     if "purchase" not in trial.types and "purchase" in trial.feed.event_type.possible:
         words += "; no purchase was found"
     return True, words
+
+
+def next_step(mapping: Mapping, trial: Trial) -> str:
+    """The command that takes the files in: split first where they are a history, else where they lie."""
+    if any(each.day is None for each in trial.inputs):
+        several = f" --feed {trial.feed.name}" if len(mapping.feeds) > 1 else ""
+        return f"python -m jobs land --source {mapping.source}{several} --path …"
+    return f"python -m jobs setup --source {mapping.source} --landing …"
 
 
 def _line(name: str, origin: str, before: str, after: str, filled: str) -> str:
