@@ -7,6 +7,7 @@ from expectations.commands import run
 # Command → module of the same name and one line of help.
 COMMANDS = {
     "train": "train the network and its baselines as of a cutoff, log the runs, register the network",
+    "factors": "factorise customers x products; judge what that is good for; keep the products' factors",
     "resolve": "print NAME/VERSION to score a day with: the version it was scored with, else the champion",
     "promote": "make a version the champion; also the way back to an earlier one",
     "metrics": "print the network's metrics beside its baselines'",

@@ -18,7 +18,7 @@ from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES
 from expectations.contract import Table
 from expectations.errors import DataError
 from ml.home import HomePath, partition_days, partition_folder
-from ml.ready import require_examples, require_matured, require_snapshots
+from ml.ready import first_day, require_examples, require_matured, require_snapshots
 
 HORIZON_DAYS = 30
 """How far ahead the models look, in days."""
@@ -159,10 +159,7 @@ def examples(cutoffs: list[date], home: HomePath = None, settings: Settings = Se
 
 def load_splits(cutoff: date, home: HomePath = None, settings: Settings = Settings()) -> Splits:
     """Test examples as of ``cutoff``, validation and training examples before it; DataError that says what lacks."""
-    known = partition_days(CUSTOMER_DAY, home)
-    if not known:
-        raise DataError("lake/customer_day is empty: run `python -m jobs ingest` and `python -m jobs aggregate` first")
-    cutoffs = training_cutoffs(cutoff, known[0], settings)
+    cutoffs = training_cutoffs(cutoff, first_day(home), settings)
     # Before the snapshots: of a cutoff that is too late there is no use in building any.
     require_matured(cutoff, label_days(cutoff), home)
     require_snapshots(cutoffs, home)

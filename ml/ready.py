@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from ml.dataset import Examples
 
 
+def first_day(home: HomePath = None) -> date:
+    """The first day of the shop's data; DataError if there is none."""
+    known = partition_days(CUSTOMER_DAY, home)
+    if not known:
+        raise DataError("lake/customer_day is empty: run `python -m jobs ingest` and `python -m jobs aggregate` first")
+    return known[0]
+
+
 def require_matured(cutoff: date, days: list[date], home: HomePath = None) -> None:
     """DataError unless customer_day holds all ``days`` of the label window of ``cutoff``."""
     known = partition_days(CUSTOMER_DAY, home)
