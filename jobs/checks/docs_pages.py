@@ -24,6 +24,7 @@ th { color: #57606a; font-weight: 500; white-space: nowrap } td.n { text-align: 
 td:first-child { white-space: nowrap; width: 92px } td:has(.state) + td { width: 62% }
 td.told { width: auto !important }
 .collapse, [data-toggle=collapse], .sticky > div:not(.card), .navbar-brand { display: none }
+body:has(#option2:checked) tr:has(.held) { display: none }
 .state { white-space: nowrap; font-weight: 600 } .held { color: #1a7f37 } .warns { color: #9a6700 }
 .fails { color: #cf222e } .not-judged { color: #57606a; font-weight: 400 }
 @media (prefers-color-scheme: dark) { body { background: #0d1117; color: #e6edf3 } a { color: #6cb6ff }

@@ -1,8 +1,10 @@
 """What measured checks compare: small numbers of a table's partitions, each read once."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -36,9 +38,8 @@ class History:
     def counts(self, day: date, column: str) -> dict:
         """Value → rows of that day."""
         if (day, column) not in self._known:
-            found = pc.value_counts(self.table.read_arrow([day], [column])[column])
-            values, counts = found.field("values").to_pylist(), found.field("counts").to_pylist()
-            self._known[day, column] = dict(zip(values, counts, strict=True))
+            parts = [_only_value(file, column) or _counted(file, column) for file in self._files(day)]
+            self._known[day, column] = dict(sum((Counter(part) for part in parts), Counter()))
         return self._known[day, column]
 
     def sums(self, day: date, column: str, by: str) -> dict:
@@ -73,11 +74,30 @@ class History:
         for file in self._files(day):
             yield from pq.ParquetFile(file).iter_batches(batch_size=SAMPLE_ROWS, columns=columns)
 
-    def _files(self, day: date) -> list:
+    def _files(self, day: date) -> list[Path]:
+        self.table.require([day])
         return sorted(self.table.folder(day).glob("*.parquet"))
 
 
-def _null_shares(files: list) -> dict[str, float]:
+def _only_value(file: Path, column: str) -> dict:
+    """The file's only value of ``column`` → its rows, by the file's statistics; empty where it holds several."""
+    kept = pq.read_metadata(file)
+    chunks = [kept.row_group(n).column(m) for n in range(kept.num_row_groups) for m in range(kept.num_columns)]
+    stats = [chunk.statistics for chunk in chunks if chunk.path_in_schema == column]
+    if not stats or not all(s and s.has_min_max and s.null_count == 0 and s.min == s.max for s in stats):
+        return {}
+    return {stats[0].min: kept.num_rows} if len({s.min for s in stats}) == 1 else {}
+
+
+def _counted(file: Path, column: str) -> dict:
+    rows = pq.read_table(file, columns=[column], read_dictionary=[column], partitioning=None)[column]
+    found = pc.value_counts(rows)
+    values, counts = found.field("values"), found.field("counts")
+    values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+    return dict(zip(values.to_pylist(), counts.to_pylist(), strict=True))
+
+
+def _null_shares(files: list[Path]) -> dict[str, float]:
     nulls, rows = {}, 0
     for file in files:
         kept = pq.read_metadata(file)
