@@ -26,7 +26,7 @@ from jobs.reading.uncompress import uncompress
 from jobs.sql import format_table
 
 log = logging.getLogger(__name__)
-PARQUET = b"PAR1"
+PARQUET, RETURN = b"PAR1", b"\r"
 COUNTS = ("rows_read", "rows_kept", "rows_quarantined", "rows_dropped")
 
 
@@ -72,7 +72,8 @@ def summary(home: Home, day: date, source: str | None = None, show: int = 2) -> 
     if not parts:
         return f"{day}: nothing was refused"
     return "\n\n".join(parts) + (
-        f"\n\nAfter mending the mapping or the file: python -m jobs quarantine --ds {day} --replay"
+        "\n\nWhat may mend it: python -m jobs check_source --source S --path FILE"
+        f"\nAfter mending the mapping or the file: python -m jobs quarantine --ds {day} --replay"
     )
 
 
@@ -97,13 +98,14 @@ def _of_file(home: Home, report: dict, refused: list[dict], show: int) -> Iterat
     if not report["is_complete"]:
         yield f"  {'read in part: it is damaged' if report['file_digest'] else 'missing'}: deliver {path} again"
     counts = Counter(rule for row in refused for rule in row["failed_rules"])
+    encoding = _encoding_of(report)
     raw, note = _landed(path, report["file_digest"])
     if note and refused:
         yield f"  {note}"
     for rule, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         yield f"  {rule}: {count:,}"
         examples = [row for row in refused if rule in row["failed_rules"]][:show]
-        yield from (f"    {_example(path, row, raw)}" for row in examples)
+        yield from (f"    {_example(path, row, raw, encoding)}" for row in examples)
 
 
 def _landed(path: Path, digest: str) -> tuple[bytes | None, str]:
@@ -116,7 +118,16 @@ def _landed(path: Path, digest: str) -> tuple[bytes | None, str]:
     return uncompress(data)[0], ""
 
 
-def _example(path: Path, row: dict, raw: bytes | None) -> str:
+def _encoding_of(report: dict) -> str:
+    """The encoding in which the file's feed writes; UTF-8 while its mapping cannot be read."""
+    try:
+        feeds = load_mapping(report["source"]).feeds
+    except SetupError:
+        return "utf-8"
+    return next((feed.encoding for feed in feeds if feed.name == report["feed"]), "utf-8")
+
+
+def _example(path: Path, row: dict, raw: bytes | None, encoding: str) -> str:
     place = f"{path}:{row['source_line']}"
     if raw is None:
         return f"{place} (bytes {row['byte_start']:,}–{row['byte_end']:,})"
@@ -124,7 +135,7 @@ def _example(path: Path, row: dict, raw: bytes | None) -> str:
         values = pq.read_table(pa.BufferReader(raw)).slice(row["source_line"] - 1, 1).to_pylist()[0]
         return f"{place}  {shown(', '.join(f'{name}={value}' for name, value in values.items()).encode())}"
     line = raw[row["byte_start"] : row["byte_end"]]
-    return f"{place} (bytes {row['byte_start']:,}–{row['byte_end']:,})  {shown(line)}"
+    return f"{place} (bytes {row['byte_start']:,}–{row['byte_end']:,})  {shown(line.removesuffix(RETURN), encoding)}"
 
 
 def replay(home: Home, day: date, source: str | None = None) -> list[str]:

@@ -3,12 +3,17 @@
 import gzip
 from datetime import date
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from expectations.errors import DataError, SetupError
 from jobs import quarantine
+from jobs.ingest import ingest_days
 from jobs.onboarding.shown import shown
 from jobs.quarantine import replay, summary
+from jobs.reading.mapping import parse_mapping
+from tests.jobs.corner_shop import CORNER_SHOP, HEADER
 
 DAY = date(2024, 3, 4)
 GOOD = "c1,2024-03-04 10:00:00,sale,o1,p1,2,10.50,0.50,0.25"
@@ -125,3 +130,26 @@ def test_what_a_terminal_would_obey_is_written_out():
     assert shown(b"a\x1b[2Jb\xff") == "a\\x1b[2Jb\\xff"
     assert shown("čaj".encode()) == "čaj"
     assert len(shown(b"x" * 10_000)) == 301
+
+
+def test_lines_are_shown_in_the_encoding_of_their_feed(home, land, monkeypatch):
+    mapping = parse_mapping(CORNER_SHOP.replace("name: sales", "name: sales\n    encoding: cp1252"), "corner_shop.yaml")
+    monkeypatch.setattr(quarantine, "load_mapping", lambda source: mapping)
+    raw = f"{HEADER}\r\n{BAD_NUMBER.replace('p1', 'Grüntee')}\r\n".encode("cp1252")
+    land(DAY, raw=raw)
+    ingest_days(home, [mapping], [DAY])
+    assert summary(home, DAY).split("\n\n")[0].endswith("c2,2024-03-04 10:00:00,sale,o2,Grüntee,two,10,0,0")
+
+
+def test_a_row_of_a_parquet_file_is_shown_by_its_columns(home, monkeypatch):
+    text = CORNER_SHOP.replace("sales.csv.gz", "sales.parquet").replace(
+        "name: sales", "name: sales\n    format: parquet"
+    )
+    mapping = parse_mapping(text, "corner_shop.yaml")
+    path = home.landing / "corner_shop" / f"ds={DAY}" / "sales.parquet"
+    path.parent.mkdir(parents=True)
+    rows = [dict(zip(HEADER.split(","), line.split(","), strict=True)) for line in (GOOD, BAD_NUMBER)]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    ingest_days(home, [mapping], [DAY])
+    # It has rows, counted from 1, and no bytes of its own.
+    assert f"{path}:2  customer=c2, at=2024-03-04 10:00:00" in summary(home, DAY)

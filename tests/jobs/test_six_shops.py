@@ -196,7 +196,7 @@ def test_cdnow_whole(shop):
     assert len(orders) - len(set(map(tuple, orders))) == 21
     assert shop.counts() == {"read": 6919, "kept": 6919}
     assert pc.count_distinct(events["customer_key"]).as_py() == 2357
-    assert pc.sum(pc.equal(events["amount"], Decimal(0))).as_py() == 80
+    assert pc.sum(pc.equal(events["amount"], Decimal(0))).as_py() == sum(order[4] == "0.00" for order in orders) == 8
     assert pc.sum(events["amount"]).as_py() == sum(Decimal(order[4]) for order in orders)
 
 
