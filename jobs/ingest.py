@@ -32,6 +32,8 @@ from jobs.reading.sessions import with_sessions
 from jobs.schemas import arrow_schema
 
 log = logging.getLogger(__name__)
+MOST_DAYS = 4
+"""Days that are read side by side: each is held in memory as a whole."""
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -119,7 +121,7 @@ def _in_order(
     read: Callable[[Day], tuple], due: Iterable[tuple[date, Day | None]]
 ) -> Iterator[tuple[date, tuple | None]]:
     """What ``read`` makes of each day, in order, a few days ahead of who asks: Arrow works without Python's lock."""
-    threads = os.cpu_count() or 1
+    threads = min(os.cpu_count() or 1, MOST_DAYS)
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque = deque()
         for day, item in due:

@@ -40,9 +40,10 @@ def ingest_dimensions(
 
 def _is_due(home: Home, mapping: Mapping, dimension: Dimension, day: date) -> bool:
     """Whether the file lies there for the day, or should."""
-    if not dimension.is_daily and day != mapping.expected.first:
+    due = mapping.expected.is_open(day) if dimension.is_daily else day == mapping.expected.first
+    if not dimension.is_daily and not due:
         return False
-    return _path(home, mapping, dimension, day).is_file() or (mapping.expected.is_open(day) and not dimension.optional)
+    return _path(home, mapping, dimension, day).is_file() or (due and not dimension.optional)
 
 
 def _path(home: Home, mapping: Mapping, dimension: Dimension, day: date) -> Path:

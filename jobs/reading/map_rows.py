@@ -11,7 +11,7 @@ from expectations.events import EVENT_TYPES
 from jobs.reading.clean_ids import clean
 from jobs.reading.coded import Coded, bools, joined, tidy
 from jobs.reading.feed import NUMBERS, TEXTS, Feed
-from jobs.reading.hashes import hash31, hashes
+from jobs.reading.hashes import hashes
 from jobs.reading.keys import CustomerKeys
 from jobs.reading.mapping import Mapping
 from jobs.reading.numbers import price_of, read_numbers, to_decimal
@@ -19,8 +19,6 @@ from jobs.reading.products import NO_PRODUCTS, Products
 from jobs.reading.repeats import repeats
 from jobs.reading.threads import each
 from jobs.reading.times import read_times
-
-__all__ = ["Mapped", "hash31", "local_times", "map_rows"]
 
 _HASHED = {"product_hash": "product_id", "category_hash": "category", "brand_hash": "brand", "device_hash": "device",
            "payment_hash": "payment_method"}  # fmt: skip
@@ -76,7 +74,7 @@ def map_rows(
     return out
 
 
-def local_times(column: Coded | pa.Array, feed: Feed, timezone: str = "UTC") -> pa.Array:
+def local_times(column: Coded | pa.Array, feed: Feed, timezone: str) -> pa.Array:
     """Local time of each row by the feed's formats; null where there is none.
 
     ``timezone``: the shop's, for typed times that name a zone.

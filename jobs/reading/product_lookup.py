@@ -43,9 +43,9 @@ def products_digest(home: Home, mapping: Mapping, day: date) -> str:
 
 
 def recipe_of_day(table: LakeTable, day: date) -> str:
-    """What made the partition; empty if nothing says so."""
+    """What made the partition; its day where nothing says more."""
     recipe = table.folder(day) / RECIPE_FILE
-    return recipe.read_text() if recipe.is_file() else ""
+    return recipe.read_text() if recipe.is_file() else str(day)
 
 
 def _latest(home: Home, mapping: Mapping, day: date) -> date | None:

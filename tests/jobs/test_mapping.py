@@ -1,12 +1,19 @@
 """A source mapping is checked; what is wrong is told with its file and line."""
 
+import re
 from contextlib import suppress
+from dataclasses import fields
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from expectations.dimensions import DIMENSIONS
 from expectations.errors import SetupError
-from jobs.reading.mapping import available, load_mapping, parse_mapping
+from jobs.reading.clean_ids import IdRule
+from jobs.reading.dimension import Dimension
+from jobs.reading.feed import FILLABLE, EventTypeRule, Feed
+from jobs.reading.mapping import Expected, Mapping, available, load_mapping, parse_mapping
 from tests.jobs.corner_shop import CORNER_SHOP
 
 LAST = "    negative_returns"
@@ -15,6 +22,23 @@ LAST = "    negative_returns"
 @pytest.mark.parametrize("source", available())
 def test_every_shipped_mapping_is_valid(source):
     assert load_mapping(source).source == source
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "sources.md"
+
+
+def test_the_page_tells_every_key_and_its_first_example_works():
+    text = PAGE.read_text()
+    assert (
+        parse_mapping(re.search("```yaml\n(.*?)```", text, re.DOTALL)[1], "corner_shop.yaml").feeds[0].name == "sales"
+    )
+    keys = {
+        field.name for kind in (Mapping, Expected, Feed, EventTypeRule, IdRule, Dimension) for field in fields(kind)
+    }
+    targets = {*FILLABLE, *(c.name for table in DIMENSIONS for c in table.columns)}
+    told = set(re.findall(r"\b([a-z_]+):", text))
+    assert keys - told == {"digest"}
+    assert targets - told == {"source", "arrival_date", "customer_key"} - told
 
 
 def test_an_unknown_source_is_told_with_the_known_ones():
