@@ -16,6 +16,8 @@ from expectations.errors import DataError, SetupError
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 """First bytes of a file → how it is compressed."""
 SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2"}
+LONGEST_LINE = 256 << 20
+"""Bytes."""
 GZIP_LEVEL = 4  # near the size of level 6 in half the time
 
 
@@ -52,7 +54,10 @@ def _opened(raw: IO[bytes], compression: str) -> IO[bytes]:
 
 
 def chunks_of(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """The stream in pieces of whole lines, of about ``size`` bytes; the last may lack its line break."""
+    """The stream in pieces of whole lines, of about ``size`` bytes; the last may lack its line break.
+
+    DataError for a line that is longer than LONGEST_LINE: memory must not hold the file.
+    """
     rest = [b""]
     while piece := stream.read(size):
         cut = piece.rfind(b"\n") + 1
@@ -61,6 +66,10 @@ def chunks_of(stream: IO[bytes], size: int) -> Iterator[bytes]:
             rest = [piece[cut:]]
         else:
             rest.append(piece)
+            if sum(map(len, rest)) > LONGEST_LINE:
+                raise DataError(
+                    f"no line break within {LONGEST_LINE:,} bytes: lines must end in \\n. Save the file with those"
+                )
     if last := b"".join(rest):
         yield last
 

@@ -1,7 +1,10 @@
 """A mapping is tried before anything is written: what it makes of a file, what it refuses, and what would mend it."""
 
 import gzip
+import importlib
 import json
+import re
+import shlex
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -380,3 +383,21 @@ def test_one_of_source_mapping_and_draft_is_needed(capsys):
         check_source.arg_parser().parse_args(["--path", "x"])
     with pytest.raises(SetupError, match="there is no such file"):
         check_source.read_mapping(Path("/nowhere/x.yaml"))
+
+
+def test_the_page_for_new_users_says_what_works(tmp_path, capsys):
+    # Its mapping reads its own example, and every command on it is understood.
+    page = (Path(__file__).resolve().parents[2] / "docs" / "ten_minutes.md").read_text()
+    blocks = re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)
+    (mapping,) = (text for kind, text in blocks if kind == "yaml")
+    (tmp_path / "tea_house.yaml").write_text(mapping)
+    (tmp_path / "tea_house.csv").write_text(next(text for _, text in blocks if text.startswith("Kunde")), "cp1252")
+    args = ["--mapping", str(tmp_path / "tea_house.yaml"), "--path", str(tmp_path / "tea_house.csv")]
+    check_source.main(check_source.arg_parser().parse_args(args))
+    out = capsys.readouterr().out
+    assert "2 rows read = 2 kept" in out
+    assert "amount=9 " in out
+    commands = re.findall(r"-m jobs (\w+) (.*?)\s*(?:#.*|>.*)?$", page, re.MULTILINE)
+    assert {name for name, _ in commands} == {"check_source", "land", "setup", "ingest", "quarantine"}
+    for name, rest in commands:
+        importlib.import_module(f"jobs.{name}").arg_parser().parse_args(shlex.split(rest))

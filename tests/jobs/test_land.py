@@ -19,7 +19,7 @@ from jobs import land
 from jobs.ingest import ingest_days
 from jobs.lake import LakeTable
 from jobs.land import land_files
-from jobs.onboarding import split
+from jobs.onboarding import split, streams
 from jobs.onboarding.odd_days import odd_days
 from jobs.onboarding.streams import chunks_of, files_below, open_stream
 from jobs.reading.mapping import Expected, parse_mapping
@@ -314,3 +314,11 @@ def test_a_parquet_time_of_a_zone_falls_on_the_shops_day(tmp_path):
     assert land_files(tmp_path / "landing", feed, "Europe/Berlin", [tmp_path / "history.parquet"]).days == [
         date(2024, 3, 2)
     ]
+
+
+def test_a_file_without_line_breaks_does_not_fill_the_memory(split_up, monkeypatch):
+    # As old spreadsheets save: carriage returns alone.
+    monkeypatch.setattr(streams, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(split, "CHUNK_BYTES", 64)
+    with pytest.raises(DataError, match=r"no line break within 1,000 bytes: lines must end in \\n"):
+        split_up(HEADER[:-1] + b"\ra,2024-03-01,1" * 200)
