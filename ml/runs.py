@@ -5,12 +5,14 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from pandas import DataFrame
 
     from ml.dataset import Settings, Splits
     from ml.network import Config
@@ -94,14 +96,32 @@ class RunWriter:
             metrics |= self.gains(predicted)
         self.earlier[name] = predicted
         rule = dict([next(iter(self.earlier.items()))])
-        with TemporaryDirectory(prefix="lifestage-plots-") as folder:
+        with TemporaryDirectory(prefix="lifestage-run-") as folder:
+            plots, features = Path(folder) / "plots", Path(folder) / "features"
+            plots.mkdir()
+            features.mkdir()
             title = f"{shop_name(self.home)}: {name}, test cutoff {self.plan.cutoff}"
-            write_plots(Path(folder), title, self.splits.test, {name: predicted} | rule)
+            write_plots(plots, title, self.splits.test, {name: predicted} | rule)
+            self.write_features(features)
             tags, params = self.tags | {"lifestage.model": name}, self.params | outcome.params
-            run = Run(name, tags, params, metrics, Path(folder), outcome.model, outcome.history)
+            run = Run(name, tags, params, metrics, plots, features, outcome.model, outcome.history)
             ids = log_run(run, self.home)
         log.info("%-20s %s  fitted in %.1f s", name, summary_of(metrics), outcome.fit_seconds)
         return ids
+
+    @cached_property
+    def features(self) -> "DataFrame":
+        """The feature report: one for all models, since they are given the same."""
+        from ml.feature_report import feature_report
+
+        return feature_report(self.splits)
+
+    def write_features(self, folder: Path) -> None:
+        from ml.feature_page import write_feature_report
+        from ml.home import shop_name
+
+        title = f"{shop_name(self.home)}, test cutoff {self.plan.cutoff}"
+        write_feature_report(folder, title, self.features, (len(self.splits.train), len(self.splits.test)))
 
     def metrics(self, predicted: "dict[str, np.ndarray]") -> dict[str, float]:
         """Metrics of validation and test by their stable names, with the interval of the test AUC."""

@@ -34,6 +34,7 @@ DATASET_DIGEST_LENGTH = 32
 class Run:
     """What is to be kept of one fitted model.
 
+    plots      a folder of pictures; features: a folder with the feature report
     history    metric → values by epoch, from epoch 1
     model      a torch module (saved as an exported program) or a scikit-learn estimator (saved by skops)
     """
@@ -43,6 +44,7 @@ class Run:
     params: dict[str, object]
     metrics: dict[str, float]
     plots: Path
+    features: Path
     model: "nn.Module | BaseEstimator"
     history: dict[str, list[float]] = field(default_factory=dict)
 
@@ -136,6 +138,7 @@ def log_run(run: Run, home: HomePath = None) -> tuple[str, str]:
         mlflow.log_params(run.params)
         mlflow.log_input(_dataset(run, home), context="training")
         mlflow.log_artifacts(str(run.plots), "plots")
+        mlflow.log_artifacts(str(run.features), "features")
         # Before the metrics: logged after them, a model writes them a second time, and the database refuses each.
         model_id, uri = _log_model(run.model)
         _log_metrics(mlflow, started.info.run_id, model_id, run)

@@ -64,9 +64,12 @@ def test_a_run_is_kept_and_its_first_version_is_champion(server, tmp_path):
     with pytest.raises(SetupError, match="no champion yet"):  # the server knows no such model, which is no fault of its
         required_champion(home)
     model = LinearRegression().fit(np.eye(len(FEATURE_NAMES)), np.zeros((len(FEATURE_NAMES), len(OUTPUT_NAMES))))
-    (tmp_path / "plots").mkdir()
+    for name in ("plots", "features"):
+        (tmp_path / name).mkdir()
     params = {"data_digest": "0" * 64, "cutoff_test": "2020-07-01"}
-    run_id, uri = log_run(Run("line", {}, params, {"test_auc": 0.5}, tmp_path / "plots", model), home)
+    run_id, uri = log_run(
+        Run("line", {}, params, {"test_auc": 0.5}, tmp_path / "plots", tmp_path / "features", model), home
+    )
     assert register(run_id, uri, home) == register(run_id, uri, home) == 1
     assert champion(home) == 1
     assert run_of_version("lifestage_behaviour", 1, home) == run_id

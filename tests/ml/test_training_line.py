@@ -77,6 +77,8 @@ def test_every_model_is_a_run_with_params_metrics_plots_and_signature(trained, c
         assert data.params["code_version"]
         plots = {file.path for file in client.list_artifacts(found.info.run_id, "plots")}
         assert plots == {"plots/roc.png", "plots/calibration.png", "plots/spend_by_decile.png"}
+        features = {file.path for file in client.list_artifacts(found.info.run_id, "features")}
+        assert features == {"features/features.csv", "features/features.html"}
         (output,) = found.outputs.model_outputs
         info = mlflow_for(trained).models.get_model_info(f"models:/{output.model_id}")
         assert info.signature.inputs.is_tensor_spec(), name
@@ -394,7 +396,7 @@ def test_no_row_is_written_twice(warehouse_home, tmp_path):
     params = {"data_digest": "0" * 64, "cutoff_test": "2020-07-28"}
     numbers = {"test_auc": 0.5, "test_total_bias": float("nan")}
     for _ in range(2):
-        run = Run("line", {}, params, numbers, tmp_path, model, {"valid_loss": [2.0, 1.0]})
+        run = Run("line", {}, params, numbers, tmp_path, tmp_path, model, {"valid_loss": [2.0, 1.0]})
         run_id, uri = log_run(run, warehouse_home.path)
         register(run_id, uri, warehouse_home.path)
     assert b"duplicate key" not in server_log.read_bytes()[before:]
