@@ -6,14 +6,15 @@ keyed under a key made for this run. A shop without a mapping gets a first one b
 
 import argparse
 import logging
-from itertools import groupby
 from pathlib import Path
 
 from expectations.errors import DataError, SetupError
 from jobs.arguments import job_parser
 from jobs.onboarding.advice import refuse_missing_columns
+from jobs.onboarding.dimension_trial import dimensions_at, try_dimension
 from jobs.onboarding.draft import draft
 from jobs.onboarding.inputs import Input, inputs_of, names_in, pieces_of
+from jobs.onboarding.streams import files_below
 from jobs.onboarding.trial import try_feed
 from jobs.onboarding.trial_report import report, verdict
 from jobs.reading.mapping import Mapping, load_mapping, parse_mapping
@@ -43,18 +44,31 @@ def main(args: argparse.Namespace) -> None:
         print(draft(args.draft, args.path), end="")
         return
     mapping = load_mapping(args.source) if args.source else read_mapping(args.mapping)
-    failed = []
-    for feed, group in groupby(inputs_of(mapping, args.path, args.feed), key=lambda each: each.feed):
-        inputs = list(group)
-        check_columns(inputs[0])
-        trial = try_feed(mapping, inputs, None if args.all else args.rows)
-        print("\n".join(report(mapping, trial)), flush=True)
-        passed, words = verdict(mapping, trial)
-        print(f"VERDICT {words}\n", flush=True)
-        if not passed:
-            failed.append(feed.name)
-    if failed:
-        raise DataError(f"{', '.join(failed)}: not to be ingested like this; mend the mapping by the hints above")
+    dimensions = [] if args.feed else dimensions_at(mapping, args.path)
+    for dimension, path in dimensions:
+        print("\n".join(try_dimension(mapping, dimension, path)) + "\n", flush=True)
+    if dimensions and args.path.is_file():
+        return
+    by_feed: dict[str, list[Input]] = {}
+    for each in inputs_of(mapping, args.path, args.feed):
+        by_feed.setdefault(each.feed.name, []).append(each)
+    read = {each.path for inputs in by_feed.values() for each in inputs} | {path for _, path in dimensions}
+    passed = [try_one(mapping, inputs, None if args.all else args.rows) for inputs in by_feed.values()]
+    if unread := [file for file in files_below(args.path) if file not in read]:
+        print(f"{len(unread):,} file(s) that fit no `files` of the mapping, such as {unread[0]}")
+    if not all(passed):
+        failed = ", ".join(name for name, ok in zip(by_feed, passed, strict=True) if not ok)
+        raise DataError(f"{failed}: not to be ingested like this; mend the mapping by the hints above")
+
+
+def try_one(mapping: Mapping, inputs: list[Input], rows: int | None) -> bool:
+    """Tries the files of one feed and prints what came of it; whether the gate would pass it."""
+    check_columns(inputs[0])
+    trial = try_feed(mapping, inputs, rows)
+    print("\n".join(report(mapping, trial)), flush=True)
+    passed, words = verdict(mapping, trial)
+    print(f"VERDICT {words}\n", flush=True)
+    return passed
 
 
 def read_mapping(path: Path) -> Mapping:

@@ -15,6 +15,7 @@ from jobs.onboarding.hints import (
     time_formats_for,
 )
 from jobs.onboarding.trial import Refusal
+from jobs.reading.dimension import Dimension
 from jobs.reading.feed import Feed
 from jobs.reading.times import times
 
@@ -117,7 +118,7 @@ def _of_numbers(texts: Counter[str]) -> str:
     return f"{found!r} has {why}: numbers must be written as 1234.50"
 
 
-def refuse_missing_columns(names: list[str], feed: Feed, place: str) -> None:
+def refuse_missing_columns(names: list[str], feed: Feed | Dimension, place: str) -> None:
     """SetupError where the mapping names columns that the file lacks: with those it has, and which may be meant."""
     if not (missing := [name for name in feed.source_columns if name not in names]):
         return

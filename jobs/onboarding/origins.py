@@ -21,6 +21,8 @@ def origin_of(name: str, feed: Feed, mapping: Mapping) -> tuple[str, list[str]]:
         return _of_day(name, feed, mapping)
     if name == "currency":
         return f"constant {mapping.currency}", []
+    if name in ("category", "brand") and any(d.table == "products" and name in d.columns for d in mapping.dimensions):
+        return "made at ingestion from the products", []
     if name == "session_id":
         gap = mapping.session_gap_minutes
         return (f"made at ingestion by {gap} minutes of silence", []) if gap and _tells_hours(feed) else ("", [])

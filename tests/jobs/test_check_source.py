@@ -5,7 +5,7 @@ import importlib
 import json
 import re
 import shlex
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -401,3 +401,51 @@ def test_the_page_for_new_users_says_what_works(tmp_path, capsys):
     assert {name for name, _ in commands} == {"check_source", "land", "setup", "ingest", "quarantine"}
     for name, rest in commands:
         importlib.import_module(f"jobs.{name}").arg_parser().parse_args(shlex.split(rest))
+
+
+PRODUCTS = """
+dimensions:
+  - table: products
+    files: dimensions/products.csv
+    columns: {product_id: sku, category: [dept, shelf]}
+"""
+
+
+def test_dimensions_are_tried_where_they_lie(tmp_path, capsys):
+    (tmp_path / "corner_shop.yaml").write_text(CORNER_SHOP + PRODUCTS)
+    for name, text in (
+        ("ds=2024-03-05/sales.csv.gz", "\n".join([HEADER, *LINES])),
+        ("dimensions/products.csv", "sku,dept,shelf\np1,food,tea\np1,food,herbs\np2,,\n"),
+        ("readme.txt", "hello"),
+    ):
+        (tmp_path / "landing" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "landing" / name).write_text(text)
+    args = ["--mapping", str(tmp_path / "corner_shop.yaml"), "--path", str(tmp_path / "landing")]
+    check_source.main(check_source.arg_parser().parse_args(args))
+    out = capsys.readouterr().out
+    # A product told twice counts once, as its last row says.
+    assert "products.csv: 3 rows read, 2 products known" in out
+    assert "dept . shelf" in out
+    assert "food.herbs" in out
+    assert "made at ingestion from the products" in out
+    assert "4 rows read = 3 kept" in out
+    assert "1 file(s) that fit no `files` of the mapping, such as" in out
+    # The file alone is tried alone, and what it lacks is told as for a feed.
+    (tmp_path / "landing" / "dimensions" / "products.csv").write_text("SKU,dept\n")
+    args[-1] += "/dimensions/products.csv"
+    with pytest.raises(SetupError, match=r"for 'sku': did you mean 'SKU'\?"):
+        check_source.main(check_source.arg_parser().parse_args(args))
+
+
+def test_a_sample_of_many_files_is_taken_from_the_first_to_the_last(corner_shop, tmp_path):
+    days = [date(2024, 1, 1) + timedelta(days=n) for n in range(60)]
+    for day in days:
+        (tmp_path / f"ds={day}").mkdir()
+        (tmp_path / f"ds={day}" / "sales.csv.gz").write_text(f"{HEADER}\n" + f"c,{day},look,,,,,,\n" * 9)
+    inputs = inputs_of(corner_shop, tmp_path, None)
+    trial = try_feed(corner_shop, inputs, 100)
+    assert trial.days == dict.fromkeys(days[::3], 5)  # 20 files, 5 rows of each
+    assert not trial.is_whole
+    assert try_feed(corner_shop, inputs, None).rows["read"] == 60 * 9
+    # Few small files are read whole.
+    assert try_feed(corner_shop, inputs[:5], 100).is_whole
