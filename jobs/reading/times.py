@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.reading.coded import Coded, bools
+from jobs.reading.fixed_times import read_fixed
 
 _LOCAL = pa.timestamp("us")
 _UTC = pa.timestamp("us", tz="UTC")
@@ -72,6 +73,14 @@ def times(texts: pa.Array, formats: tuple[str, ...], assumed_year: int = 0) -> t
 
 
 def _by_format(texts: pa.Array, form: str) -> pa.Array:
+    local = pa.array(read_fixed(texts, form), from_pandas=True)
+    if not local.null_count:
+        return local
+    rest = pc.indices_nonzero(pc.is_null(local))
+    return pc.replace_with_mask(local, pc.is_null(local), _by_parser(texts.take(rest), form))
+
+
+def _by_parser(texts: pa.Array, form: str) -> pa.Array:
     padded = form.replace("%-", "%")
     read = pc.strptime(texts, format=padded, unit="s", error_is_null=True)
     again, stood = pc.utf8_lower(pc.strftime(read, format=padded)), pc.utf8_lower(texts)

@@ -16,8 +16,9 @@ from jobs import ingest as ingest_job
 from jobs.aggregate import refuse_incomplete
 from jobs.lake import LakeTable
 from jobs.reading import mapping
+from jobs.reading.fixed_times import read_fixed
 from jobs.reading.keys import CustomerKeys
-from jobs.reading.times import times
+from jobs.reading.times import _by_format, _by_parser, times
 from tests.jobs.corner_shop import CORNER_SHOP, HEADER
 
 DAY = date(2024, 3, 4)  # a Monday
@@ -117,6 +118,26 @@ def test_times_are_those_that_python_reads(month, day, clock):
     except ValueError:
         expected = None
     assert times(pa.array([text]), ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"))[0].to_pylist() == [expected]
+
+
+_FORMS = {"%Y-%m-%d %H:%M:%S UTC": "2024-02-28 23:59:58 UTC", "%d.%m.%Y": "31.12.2023", "%Y%m%d00:00": "2020022900:00"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    form=st.sampled_from(sorted(_FORMS)), changes=st.lists(st.tuples(st.integers(0, 30), st.sampled_from("0123459 -é")))
+)
+def test_times_of_fixed_places_are_those_of_the_general_parser(form, changes):
+    # One valid time, and the same with characters changed: what arithmetic reads, the parser reads, and no other.
+    text, texts = _FORMS[form], [_FORMS[form]]
+    for place, character in changes:
+        text = text[:place] + character + text[place + 1 :]
+        texts.append(text)
+    by_parser = _by_parser(pa.array(texts), form)
+    fixed = pa.array(read_fixed(pa.array(texts), form), from_pandas=True)
+    assert _by_format(pa.array(texts), form).equals(by_parser)
+    assert all(found == known for found, known in zip(fixed, by_parser, strict=True) if found.is_valid)
+    assert fixed[0].is_valid
 
 
 def test_text_that_is_not_utf8_costs_its_line_alone(home, land, ingest):
