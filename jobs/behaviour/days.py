@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from expectations.measures import COUNT_OF_TYPE, DAY_PARTS, MEASURE, MEASURES, SKETCHES
+from expectations.measures import COUNT_OF_TYPE, DAY_PARTS, MEASURE, SKETCHES
 from jobs.behaviour.merging import DECIMAL
+from jobs.text.scores import TEXT_MEASURES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 GRAIN = ("customer_key", "event_date", "arrival_date")
-_FROM_TEXTS = tuple(m.name for m in MEASURES if m.name.endswith("text_count") or m.name == "sentiment_sum")
 
 
 def customer_days(events: "DataFrame", texts: "DataFrame | None" = None) -> "DataFrame":
@@ -27,7 +27,7 @@ def customer_days(events: "DataFrame", texts: "DataFrame | None" = None) -> "Dat
         days = days.join(texts, list(GRAIN), "left")
     from_texts = [
         F.coalesce(F.col(name) if texts is not None else F.lit(None), F.lit(0)).cast(_kind(name)).alias(name)
-        for name in _FROM_TEXTS
+        for name in TEXT_MEASURES
     ]
     return days.select(*GRAIN, *measures, *from_texts, "order_ids")
 
