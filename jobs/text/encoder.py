@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -44,8 +44,9 @@ class SentenceEncoder:
         transformers_logging.disable_progress_bar()
         self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         self._model.eval()
-        # Threads of one process share the tokenizer, which is not theirs to share, and the cores.
-        self._one_at_a_time = threading.Lock()
+        # One thread encodes for all of the process's: the tokenizer cannot be shared, and each thread that computes
+        # keeps buffers and a pool of threads of its own.
+        self._alone = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
         self.name = name
         self.dimension = int(self._model.get_embedding_dimension())
 
@@ -54,16 +55,12 @@ class SentenceEncoder:
         if not len(texts):
             return np.empty((0, self.dimension), np.float32)
         order = np.argsort([len(text) for text in texts], kind="stable")
-        with self._one_at_a_time:
-            vectors = self._model.encode(
-                [texts[n][:LONGEST] for n in order],
-                batch_size=BATCH_TEXTS,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
         placed = np.empty((len(texts), self.dimension), np.float32)
-        placed[order] = vectors
+        placed[order] = self._alone.submit(self._encode, [texts[n][:LONGEST] for n in order]).result()
         return placed
+
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        return self._model.encode(texts, batch_size=BATCH_TEXTS, normalize_embeddings=True, show_progress_bar=False)
 
 
 @cache

@@ -32,8 +32,10 @@ LEANING_WEIGHT = 6.0
 LEANING_STEP = 0.01
 """The leaning is rounded to it, so that the last bits of a vector, which differ from one batch to the next, do not
 show in the score."""
+LEANING_NOISE = 0.02
+"""Words without any mood, as those of searches, lean by about so much; it is taken off on either side."""
 NEGATIVE = -0.05
-"""Below it a text counts as negative."""
+"""Below it a text counts as negative: VADER's own convention."""
 
 
 class Sentiment:
@@ -60,8 +62,9 @@ class Sentiment:
         return None
 
     def _leanings(self, vectors: np.ndarray) -> np.ndarray:
-        """(n, d) unit vectors → (n,) how much nearer praise than blame each is, in cosine."""
-        return np.round(vectors @ self._direction / LEANING_STEP) * LEANING_STEP
+        """(n, d) unit vectors → (n,) how much nearer praise than blame each is, in cosine, beyond noise."""
+        leaning = np.round(vectors @ self._direction / LEANING_STEP) * LEANING_STEP
+        return np.sign(leaning) * np.maximum(np.abs(leaning) - LEANING_NOISE, 0)
 
     @cached_property
     def _direction(self) -> np.ndarray:

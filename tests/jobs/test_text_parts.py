@@ -125,7 +125,7 @@ def test_scores_keep_their_bounds_on_any_text(scorer):
     [
         ("The dress is lovely", "The dress is awful"),
         ("not bad at all", "not good at all"),
-        ("Quick reply, problem solved", "Nobody ever replied to me"),
+        ("Friendly staff, quick reply, thank you", "Rude staff, nobody ever replied"),
         ("质量很好，很满意", "质量很差，很失望"),
         ("😍", "😢"),
     ],
