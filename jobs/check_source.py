@@ -14,7 +14,7 @@ from jobs.onboarding.advice import refuse_missing_columns
 from jobs.onboarding.dimension_trial import dimensions_at, try_dimension
 from jobs.onboarding.draft import draft
 from jobs.onboarding.inputs import Input, inputs_of, names_in, pieces_of
-from jobs.onboarding.streams import files_below
+from jobs.onboarding.streams import files_below, refuse_foreign
 from jobs.onboarding.trial import try_feed
 from jobs.onboarding.trial_report import report, verdict
 from jobs.reading.mapping import Mapping, load_mapping, parse_mapping
@@ -83,6 +83,7 @@ def read_mapping(path: Path) -> Mapping:
 
 def check_columns(first: Input) -> None:
     """SetupError where the feed's first file lacks a column; names the file's own, which other commands must not."""
+    refuse_foreign(first.path)
     for data, _ in pieces_of(first.path, first.feed, 1000):
         refuse_missing_columns(names_in(data, first.path, first.feed), first.feed, f"{first.path}")
         return

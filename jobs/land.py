@@ -20,7 +20,7 @@ from jobs.home import Home
 from jobs.onboarding.day_files import ParquetDays, TextDays
 from jobs.onboarding.odd_days import odd_days
 from jobs.onboarding.split import split_lines_of, split_rows_of
-from jobs.onboarding.streams import files_below
+from jobs.onboarding.streams import files_below, refuse_foreign
 from jobs.reading.feed import Feed
 from jobs.reading.mapping import Mapping, load_mapping
 
@@ -76,6 +76,7 @@ def land_files(landing: Path, feed: Feed, timezone: str, files: list[Path], repl
         is_parquet = feed.format == "parquet"
         days, split = (ParquetDays(work), split_rows_of) if is_parquet else (TextDays(work), split_lines_of)
         for file in files:
+            refuse_foreign(file)
             split(file, feed, timezone, days)
         targets = {day: landing / feed.files.format(ds=day) for day in sorted(days.rows)}
         there = [day for day, target in targets.items() if target.exists()]

@@ -1,44 +1,26 @@
 """A first mapping for files no one has described yet: guessed from names and values, to be read and corrected."""
 
 import json
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
-from expectations.errors import SetupError
 from jobs.onboarding.advice import fits
 from jobs.onboarding.hints import (
     USUAL_COLUMNS,
     column_for,
-    delimiter_for,
     epoch_unit,
     event_type_for,
-    looks_like_data,
     time_formats_for,
 )
-from jobs.onboarding.inputs import names_in, pieces_of
-from jobs.onboarding.streams import compression_of, files_below, open_stream
-from jobs.reading.coded import Coded
+from jobs.onboarding.sniff import Sample, read_sample
+from jobs.onboarding.streams import compression_of, files_below
 from jobs.reading.feed import FILLABLE
-from jobs.reading.layout import WHITESPACE, Layout
-from jobs.reading.read_source import read_source
 from jobs.reading.times import times
 
-SAMPLE_ROWS = 20_000
 MOST_TYPES = 30
 """A column of more distinct values than this says no event types."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The head of a file: its layout, the names of its columns and some texts of each; typed times have none."""
-
-    path: Path
-    layout: Layout
-    names: list[str]
-    texts: dict[str, list[str]]
 
 
 def draft(name: str, path: Path) -> str:
@@ -68,53 +50,11 @@ def draft(name: str, path: Path) -> str:
         *(f"      {target}: {_quoted(column)}" for target, column in columns.items()),
     ]
     unread = [each for each in sample.names if each not in {*columns.values(), event_type}]
+    if unit := epoch_unit(sample.texts.get(event_time, [])[:1000]):
+        lines.append(f"      # {event_time} counts {unit} since 1970, which cannot be read: export dates and times")
     lines += [f"      # columns not used yet: {', '.join(unread)}"] if unread else []
     lines.append(f"      # can be filled too: {', '.join(name for name in FILLABLE if name not in columns)}")
     return "\n".join(lines) + "\n"
-
-
-def read_sample(path: Path) -> Sample:
-    """The layout that the file's first bytes speak for, and the first rows read by it."""
-    layout = layout_of(path)
-    data, _ = next(pieces_of(path, layout, SAMPLE_ROWS), (b"", 0))
-    names = names_in(data, path, layout)
-    # A key that holds keys is no value itself.
-    plain = [each for each in names if names.count(each) == 1 and not any(n.startswith(f"{each}.") for n in names)]
-    parsed = read_source(data, str(path), layout, [], plain)
-    texts = {
-        each: [text for text in column.values.to_pylist() if text] if isinstance(column, Coded) else []
-        for each, column in parsed.rows.items()
-    }
-    return Sample(path, layout, plain, texts)
-
-
-def layout_of(path: Path) -> Layout:
-    """parquet and JSON lines by their first bytes, else a csv by its first line."""
-    with open_stream(path) as stream:
-        head = stream.read(1 << 16)
-    if head.startswith(b"PAR1"):
-        return Layout(format="parquet")
-    lines = [line for line in head.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
-    if not lines:
-        raise SetupError(f"{path} is empty")
-    encoding = _encoding_of(head[: head.rfind(b"\n") + 1] or head)
-    if lines[0].lstrip().startswith(b"{"):
-        return Layout(format="jsonl", encoding=encoding)
-    first = lines[0].decode(encoding)
-    delimiter = delimiter_for(first)
-    fields = first.split() if delimiter == WHITESPACE else first.split(delimiter)
-    if looks_like_data(fields):
-        return Layout(header=False, column_names=tuple(f"column_{n}" for n in range(1, len(fields) + 1)),
-                      delimiter=delimiter, encoding=encoding)  # fmt: skip
-    return Layout(delimiter=delimiter, encoding=encoding)
-
-
-def _encoding_of(head: bytes) -> str:
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError:
-        return "latin-1"  # takes any byte; the reader sees by the names whether it is right
-    return "utf-8"
 
 
 def _time_of(sample: Sample) -> tuple[str, list[str]]:
@@ -122,8 +62,8 @@ def _time_of(sample: Sample) -> tuple[str, list[str]]:
     named = column_for("event_time", sample.names)
     for name in dict.fromkeys([*([named] if named else []), *sample.names]):
         texts = sample.texts.get(name, [])
-        if not texts and name == named:
-            return name, []  # typed, as in parquet
+        if not texts and name == named and sample.layout.format == "parquet":
+            return name, []  # typed
         if epoch_unit(texts[:1000]):
             continue
         if forms := time_formats_for(texts[:1000], fits):

@@ -21,6 +21,26 @@ LONGEST_LINE = 256 << 20
 GZIP_LEVEL = 4  # near the size of level 6 in half the time
 
 
+FOREIGN = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet: unpack it, or save the sheet as CSV in UTF-8",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet: save the sheet as CSV in UTF-8",
+    b"\xff\xfe": "text in UTF-16: save it in UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it in UTF-8",
+    b"[": "one JSON list: write one object a line (jq -c '.[]')",
+}
+"""First bytes of what no feed reads → what to do with it."""
+
+
+def refuse_foreign(path: Path) -> None:
+    """SetupError for a file of a kind that no format of a mapping reads."""
+    with open_stream(path) as stream:
+        start = stream.read(64).removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    for magic, what in FOREIGN.items():
+        # A list's bracket may begin a CSV's name: a list goes on with an object.
+        if start.startswith(magic) and (magic != b"[" or start[1:].lstrip(b" \t\r\n").startswith(b"{")):
+            raise SetupError(f"{path} is {what}")
+
+
 def compression_of(path: Path) -> str:
     """gzip, zstd or bzip2, by the file's first bytes; empty if it is not compressed."""
     with open(path, "rb") as file:

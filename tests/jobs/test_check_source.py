@@ -19,6 +19,7 @@ from expectations.errors import DataError, SetupError
 from expectations.events import EVENTS
 from jobs import check_source
 from jobs.lake import LakeTable
+from jobs.land import land_files
 from jobs.onboarding.advice import fits
 from jobs.onboarding.draft import draft
 from jobs.onboarding.hints import (
@@ -449,3 +450,30 @@ def test_a_sample_of_many_files_is_taken_from_the_first_to_the_last(corner_shop,
     assert try_feed(corner_shop, inputs, None).rows["read"] == 60 * 9
     # Few small files are read whole.
     assert try_feed(corner_shop, inputs[:5], 100).is_whole
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"PK\x03\x04...", "a zip archive or a spreadsheet: unpack it, or save the sheet as CSV"),
+        ("user,at\nu,2024-03-04\n".encode("utf-16"), "text in UTF-16: save it in UTF-8"),
+        (b'[\n {"user": 1}]', "one JSON list: write one object a line"),
+        (gzip.compress(b'[{"user": 1}]'), "one JSON list"),
+    ],
+)
+def test_what_no_feed_reads_is_named_with_the_way_out(check, tmp_path, data, said):
+    _, error = check([], raw=data)
+    assert said in error
+    with pytest.raises(SetupError, match=re.escape(said)):
+        drafted(tmp_path, "export", data)
+    with pytest.raises(SetupError, match=re.escape(said)):
+        land_files(
+            tmp_path / "landing", parse_mapping(CORNER_SHOP, "corner_shop.yaml").feeds[0], "UTC", [tmp_path / "export"]
+        )
+
+
+def test_a_column_named_with_a_bracket_is_no_list(tmp_path):
+    assert "event_time: when" in drafted(tmp_path, "export.csv", b"[user],when\nu,2024-03-04\n")
+    # Names and no rows, or seconds: the column is named, its format asked for.
+    assert 'time_formats: ["?"]' in drafted(tmp_path, "empty.csv", b"user,when\n")
+    assert "counts seconds since 1970" in drafted(tmp_path, "unix.csv", b"user,when\nu,1709550000\n")
