@@ -1,9 +1,8 @@
 """Settings: one frozen dataclass a component, changed by <home>/settings.yaml, never by the environment."""
 
 import math
-from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 import yaml
 
@@ -13,18 +12,17 @@ from jobs.home import Home
 S = TypeVar("S")
 
 
-SECTIONS = ("segment", "outliers", "features", "sequences", "text")
+SECTIONS = ("segment", "checks", "outliers", "features", "sequences", "text")
 
 
 def load_settings(home: Home, section: str, kind: type[S]) -> S:
     """``kind`` with the values of ``section`` in the home's settings.yaml; SetupError for whatever it does not know."""
-    path = home.path / "settings.yaml"
-    values = _sections(path).get(section) or {}
-    known = {f.name: f for f in fields(kind)}
+    path, values = home.path / "settings.yaml", load_section(home, section)
+    known = get_type_hints(kind)
     for name, value in values.items():
         if name not in known:
             raise SetupError(f"{path}: {section} has no setting {name!r}; known: {', '.join(known)}")
-        if wrong := _misfit(value, known[name].default):
+        if wrong := _misfit(value, known[name]):
             raise SetupError(f"{path}: {section}.{name} must be {wrong}, found {value!r}")
     try:
         return kind(**values)
@@ -32,15 +30,18 @@ def load_settings(home: Home, section: str, kind: type[S]) -> S:
         raise SetupError(f"{path}: {section}: {error}") from error
 
 
-def _misfit(value: object, default: object) -> str:
-    """What ``value`` should be to stand in for ``default``; empty if it can."""
-    if isinstance(default, bool):
-        return "" if isinstance(value, bool) else "true or false"
-    if isinstance(default, str):
-        return "" if isinstance(value, str) else "a text"
+def load_section(home: Home, section: str) -> dict[str, object]:
+    """What the home's settings.yaml says under ``section``; empty if it says nothing."""
+    return _sections(home.path / "settings.yaml").get(section) or {}
+
+
+def _misfit(value: object, kind: type) -> str:
+    """What ``value`` should be to be of ``kind``; empty if it is."""
+    if kind in (bool, str):
+        return "" if isinstance(value, kind) else {bool: "true or false", str: "a text"}[kind]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "a number"
-    if isinstance(default, int) and not isinstance(value, int):
+    if kind is int and not isinstance(value, int):
         return "a whole number"
     return "" if 0 <= value < math.inf else "0 or more"
 

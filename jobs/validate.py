@@ -14,6 +14,7 @@ from expectations.contract import Table
 from expectations.events import EVENTS, INGEST_REPORT
 from expectations.tables import LAKE
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
+from jobs.checks.chosen import chosen
 from jobs.checks.gate import gate_frame
 from jobs.checks.outcomes import GateResult, contract_digest, result_path
 from jobs.engine import open_engine
@@ -72,7 +73,7 @@ def has_passed(home: Home, table: Table, days: list[date]) -> bool:
     if not path.exists() or path.stat().st_mtime_ns <= max(LakeTable(home, table).written_at(day) for day in days):
         return False
     kept = json.loads(path.read_text())
-    return kept["passed"] and kept.get("contract") == contract_digest(table)
+    return kept["passed"] and kept.get("contract") == contract_digest(chosen(home, table))
 
 
 def gate_partitions(home: Home, table: Table, spark: "SparkSession", days: list[date]) -> GateResult:

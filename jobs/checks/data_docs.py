@@ -31,10 +31,11 @@ def build_data_docs(home: Home) -> Path:
         context.update_data_docs_site(name, {**site, "show_how_to_buttons": False})  # no advertisement on every page
     for name in sorted({path.parent.name for path in kept}):
         context.suites.add(build_suite(TABLES[name]))
-    results = {_store(context, json.loads(path.read_text()), path.stem): json.loads(path.read_text()) for path in kept}
+    read = [(path.stem, json.loads(path.read_text())) for path in kept]
+    pages = [(_store(context, result, name), result) for name, result in read]
     (address,) = context.build_data_docs().values()
     site = Path(address.removeprefix("file://")).parent
-    return write_pages(site, {site / page: result for page, result in results.items()})
+    return write_pages(site, {site / page: result for page, result in pages})
 
 
 def _store(context: Any, kept: dict, name: str) -> str:
@@ -95,6 +96,8 @@ def _result(expectation: Any, outcome: dict, rows: int, section: str) -> Any:
         "unexpected_percent": 100 * count / max(rows, 1),
     }
     config = expectation.configuration
+    # As it was asked then: the contract or the shop's bounds may have changed since.
+    config.description = f"{outcome['name']}: {outcome['expected']} ({outcome['why']})"
     if section:
         config.kwargs["column"] = section
     # What could not be judged has not failed; docs_pages tells it from what held.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from expectations.check_texts import bounds_text, expected
 from expectations.contract import ROW_CHECKS, TYPES, Check, Table
 from expectations.errors import UnavailableError
+from jobs.checks.chosen import chosen
 from jobs.checks.measured import Findings, measure
 from jobs.checks.outcomes import HELD, CheckOutcome, GateResult, contract_digest, keep, result_path
 from jobs.home import Home
@@ -32,7 +33,7 @@ def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last:
     """
     from jobs.checks.checkpoint import frame_batch
 
-    last = last or day
+    table, last = chosen(home, table), last or day
     days = [day + timedelta(days=n) for n in range((last - day).days + 1)]
     batch = frame_batch(table, frame, (day, last))
     wrong = _wrong_types(table, {name: found.lower() for name, found in frame.dtypes}, dialect=0)
@@ -55,6 +56,7 @@ def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day
     """
     from jobs.checks.checkpoint import relation_batch, relation_shape
 
+    table = chosen(home, table)
     found, rows = relation_shape(uri, schema, relation)
     wrong = _wrong_types(table, found, dialect=1)
     path = home.validations / table.name / f"{day}-warehouse.json"
