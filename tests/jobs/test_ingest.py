@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs import ingest as ingest_job
+from jobs import lake
 from jobs.aggregate import refuse_incomplete
 from jobs.lake import LakeTable
-from jobs.reading import mapping
+from jobs.reading import mapping, read_csv, threads
 from jobs.reading.fixed_times import read_fixed
 from jobs.reading.keys import CustomerKeys
 from jobs.reading.times import _by_format, _by_parser, times
@@ -255,6 +256,23 @@ def test_the_same_file_makes_the_same_bytes_and_is_not_read_again(home, land, in
     assert LakeTable(home, EVENTS).written_at(DAY) == written
     ingest(DAY)
     assert next(LakeTable(home, EVENTS).folder(DAY).glob("*.parquet")).read_bytes() == first
+
+
+def test_a_large_file_is_read_in_pieces_and_written_in_parts(home, land, ingest, monkeypatch):
+    lines = [f"c{n % 5},2024-03-04 {n % 24:02}:00:00,sale,o{n},p{n % 3},2,{n}.50,0,0" for n in range(60)]
+    lines[7], lines[31], lines[59] = "c1,2024-03-04,sale", lines[31].replace("sale", "theft"), '"'
+    lines[20] = lines[20].replace("p2", '"p,2"')
+    land(DAY, *lines)
+    ingest(DAY)
+    small = [rows(home, table) for table in (EVENTS, QUARANTINE, INGEST_REPORT)]
+    monkeypatch.setattr(read_csv, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(threads, "WORTH_ROWS", 1)
+    monkeypatch.setattr(lake, "PART_ROWS", 5)
+    ingest(DAY)
+    assert [rows(home, table) for table in (EVENTS, QUARANTINE, INGEST_REPORT)] == small
+    assert [event["source_line"] for event in small[0]] == [n + 2 for n in range(60) if n not in (7, 31, 59)]
+    # Twelve parts, whose names sort as the rows do.
+    assert len(list(LakeTable(home, EVENTS).folder(DAY).glob("*.parquet"))) == 12
 
 
 _field = st.one_of(
