@@ -11,7 +11,7 @@ from pathlib import Path
 from expectations.version import code_version
 from jobs.home import Home
 from jobs.sql import format_table
-from tests.benchmarks import dag_parse, gate, whole_run
+from tests.benchmarks import dag_parse, gate, sequences, whole_run
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ BENCHMARKS: dict[Callable[[Path], dict[str, float]], dict[str, tuple[str, float]
     whole_run.measure: {"run_first_s": ("s", 360), "run_again_s": ("s", 120), "run_peak_mb": ("MB", 4096)},
     dag_parse.measure: {"dag_parse_s": ("s", 1)},
     gate.measure: {"gate_share": ("share", 0.2)},
+    sequences.measure: {"sequences_s": ("s", 60), "sequences_peak_mb": ("MB", 6144)},
 }
 
 
