@@ -1,6 +1,10 @@
 """python -m jobs COMMAND: one command a job."""
 
 import sys
+from pathlib import Path
+
+if not __package__:  # run as a file, as spark-submit does: imports start at the project, not in this folder
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from expectations.commands import run
 
