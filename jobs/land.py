@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import psutil
+
 from expectations.errors import DataError, SetupError
 from jobs.arguments import job_parser
 from jobs.home import Home
@@ -78,6 +80,8 @@ def land_files(landing: Path, feed: Feed, timezone: str, files: list[Path], repl
         for file in files:
             refuse_foreign(file)
             split(file, feed, timezone, days)
+        if not days.rows:
+            raise DataError(f"{files[0]}{' and the others' * (len(files) > 1)}: no line below the header")
         targets = {day: landing / feed.files.format(ds=day) for day in sorted(days.rows)}
         there = [day for day, target in targets.items() if target.exists()]
         different = [day for day in there if not days.equals(day, targets[day])]
@@ -89,7 +93,7 @@ def land_files(landing: Path, feed: Feed, timezone: str, files: list[Path], repl
             )
         fresh = [day for day in targets if day not in there or day in different]
         for day in fresh:
-            _put_in_place(days, day, targets[day])
+            _put_in_place(days, day, work / "whole", targets[day])
     return Landed(
         rows=sum(days.rows.values()), undated=days.undated, days=list(targets), written=len(fresh) - len(different),
         replaced=len(different), unchanged=len(there) - len(different),
@@ -98,7 +102,10 @@ def land_files(landing: Path, feed: Feed, timezone: str, files: list[Path], repl
 
 @contextmanager
 def _work_folder(landing: Path) -> Iterator[Path]:
-    """A folder on landing's own disk, gone afterwards."""
+    """A folder on landing's own disk, gone afterwards; what a killed run left is cleared away."""
+    for left in landing.glob("_landing-*"):
+        if not psutil.pid_exists(int(left.name.removeprefix("_landing-"))):
+            shutil.rmtree(left, ignore_errors=True)
     work = landing / f"_landing-{os.getpid()}"
     work.mkdir(parents=True)
     try:
@@ -107,15 +114,11 @@ def _work_folder(landing: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _put_in_place(days: TextDays | ParquetDays, day: date, target: Path) -> None:
-    """Writes the day beside ``target`` and renames it: a reader finds the whole file or none."""
+def _put_in_place(days: TextDays | ParquetDays, day: date, aside: Path, target: Path) -> None:
+    """Writes the day ``aside`` and renames it: a reader finds the whole file or none."""
+    days.write(day, aside, target.name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        days.write(day, aside, target.name)
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+    os.replace(aside, target)
 
 
 def report(mapping: Mapping, feed: Feed, landing: Path, files: int, landed: Landed) -> Iterator[str]:

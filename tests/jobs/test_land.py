@@ -2,8 +2,10 @@
 
 import bz2
 import csv
+import errno
 import gzip
 import io
+import subprocess
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -20,8 +22,9 @@ from jobs.ingest import ingest_days
 from jobs.lake import LakeTable
 from jobs.land import land_files
 from jobs.onboarding import split, streams
+from jobs.onboarding.day_files import TextDays
 from jobs.onboarding.odd_days import odd_days
-from jobs.onboarding.streams import chunks_of, files_below, open_stream
+from jobs.onboarding.streams import chunks_of, compress, files_below, open_stream
 from jobs.reading.mapping import Expected, parse_mapping
 
 SHOP = """
@@ -322,3 +325,39 @@ def test_a_file_without_line_breaks_does_not_fill_the_memory(split_up, monkeypat
     monkeypatch.setattr(split, "CHUNK_BYTES", 64)
     with pytest.raises(DataError, match=r"no line break within 1,000 bytes: lines must end in \\n"):
         split_up(HEADER[:-1] + b"\ra,2024-03-01,1" * 200)
+
+
+def test_a_history_without_a_row_is_told(split_up):
+    with pytest.raises(DataError, match="no line below the header"):
+        split_up(HEADER)
+
+
+def test_what_a_killed_run_left_is_cleared_away(split_up, tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = tmp_path / "landing" / f"_landing-{gone.pid}"
+    left.mkdir(parents=True)
+    (left / "2024-03-01.part").write_bytes(b"half of it")
+    assert list(split_up(HEADER + b"a,2024-03-01,1\n")) == ["2024-03-01.csv"]
+    assert [path.name for path in (tmp_path / "landing").iterdir()] == ["2024-03-01.csv"]
+
+
+def test_a_full_disk_leaves_whole_files_alone(split_up, monkeypatch, tmp_path):
+    # The third day cannot be written: two are there, whole; nothing half is, and the next run goes on.
+    written = []
+
+    def write(self, day, path, name):
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(day)
+        compress(self._part(day), path, like=name)
+
+    content = HEADER + b"".join(b"a,2024-03-0%d,1\n" % day for day in range(1, 6))
+    with monkeypatch.context() as patch:
+        patch.setattr(TextDays, "write", write)
+        with pytest.raises(OSError, match="No space left"):
+            split_up(content)
+    landing = tmp_path / "landing"
+    assert sorted(path.name for path in landing.iterdir()) == ["2024-03-01.csv", "2024-03-02.csv"]
+    split_up(content)
+    assert (split_up.landed.written, split_up.landed.unchanged) == (3, 2)
