@@ -95,7 +95,8 @@ class GateResult:
             f"{self.table} of {self.days} broke {len(lines)} of {len(self.outcomes)} checks on {self.rows:,} rows\n"
             + "\n".join(lines)
             + (f"\n{details}" if details else "")
-            + f"\nThe result is kept in {self.path}. Nothing after this step has run: {advice}."
+            + f"\nThe result is kept in {self.path}; `python -m jobs validate --docs` makes a page of it. "
+            f"Nothing after this step has run: {advice}."
         )
 
 
