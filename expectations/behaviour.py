@@ -35,12 +35,12 @@ CUSTOMER_MONTH = Table(
     description="The customer_day rows of a closed arrival month, merged, so that long windows read few rows. "
     "What happened in the month itself becomes one row a customer; what arrived late keeps its day.",
     grain="one row per customer and period within an arrival month",
-    key=("customer_key", "period_start"),
+    key=("customer_key", "period_start_date"),
     partition="arrival_month",
     columns=(
         CUSTOMER_KEY,
         _ARRIVAL_MONTH,
-        Column(name="period_start", type="date",
+        Column(name="period_start_date", type="date",
                description="arrival_month for events of the month itself; for earlier events, their event date."),
         Column(name="first_event_date", type="date", description="Earliest event date in the row."),
         Column(name="last_event_date", type="date", description="Latest event date in the row."),

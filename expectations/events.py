@@ -23,7 +23,9 @@ SOURCE_FILE = Column(
     name="source_file", type="string", description="File the row was read from, relative to the source's landing."
 )
 SOURCE_LINE = Column(
-    name="source_line", type="int64", minimum=1,
+    name="source_line",
+    type="int64",
+    minimum=1,
     description="Line of the row in its file, its row where a file has no lines (parquet); the first is 1.",
 )
 
@@ -91,7 +93,7 @@ EVENTS = Table(
             description="Discount already taken off the line.",
         ),
         Column(name="currency", type="string", nullable=True, description="ISO 4217 code of the amounts."),
-        Column(name="channel", type="string", nullable=True, description="Channel: web, app, store, email, …"),
+        Column(name="channel", type="string", nullable=True, description="Channel: web, app, store, email and others."),
         Column(name="device", type="string", nullable=True, description="Device or browser, as the shop names it."),
         Column(name="country", type="string", nullable=True, description="Country of the customer, as the shop says."),
         Column(name="payment_method", type="string", nullable=True, description="How a purchase was paid."),
@@ -157,7 +159,7 @@ INGEST_REPORT = Table(
                description="False where the file was missing, unreadable or cut short; what could be read was kept."),
         Column(name="mapping_digest", type="string", description="SHA-256 of the source mapping that read it."),
         Column(name="products_digest", type="string",
-               description="SHA-256 of what made the products that its rows were looked up in; empty if there are none."),
+               description="SHA-256 of what made the products its rows were looked up in; empty if there are none."),
         Column(name="rows_read", type="int64", minimum=0, unit="rows", description="Data lines in the file."),
         Column(name="rows_kept", type="int64", minimum=0, unit="rows", description="Rows written to events."),
         Column(name="rows_quarantined", type="int64", minimum=0, unit="rows", description="Rows refused by a rule."),

@@ -28,7 +28,9 @@ class Measure:
     @property
     def column(self) -> Column:
         minimum = 0 if self.merge != "bits" else None
-        return Column(name=self.name, type=self.type, unit=self.unit, minimum=minimum, description=self.description)
+        return Column(
+            name=self.name, type=self.type, unit=self.unit, minimum=minimum, description=f"{self.description}."
+        )
 
 
 def _count(name: str, unit: str, description: str) -> Measure:
@@ -41,7 +43,7 @@ def _amount(name: str, description: str, unit: str = "currency") -> Measure:
 
 def _bits(name: str, of: str) -> Measure:
     return Measure(name=name, type="int64", unit="", merge="bits",
-                   description=f"Linear-counting sketch of the distinct {of}: one bit of 64 for each, by its hash.",
+                   description=f"Linear-counting sketch of the distinct {of}: one bit of 64 for each, by its hash",
     )  # fmt: skip
 
 
@@ -95,7 +97,7 @@ MEASURES: tuple[Measure, ...] = (
     _amount("winsorised_amount", "Money paid, each line held to the bounds of its category"),
     Measure(name="largest_line_amount", type="decimal", unit="currency", merge="max",
             description="Money paid for the dearest purchase line"),
-    _amount("price_rank_sum", "Sum over purchase lines of the price's rank in its category, 0 (cheapest) … 1", "share"),
+    _amount("price_rank_sum", "Sum over purchase lines of the price's rank in its category, from 0 to 1", "shares"),
     _count("price_rank_count", "lines", "Purchase lines whose price could be ranked within its category"),
     _bits("product_bits_0", "products touched (first word)"),
     _bits("product_bits_1", "products touched (second word)"),
@@ -107,7 +109,7 @@ MEASURES: tuple[Measure, ...] = (
     _count("negative_text_count", "texts", "Texts of negative sentiment"),
     _amount("sentiment_sum", "Sum of the sentiments, each moved from -1 … 1 to 0 … 2", "sentiment + 1"),
     _count("rating_count", "reviews", "Reviews with a rating"),
-    _amount("rating_sum", "Sum of the ratings, each from 0 to 1", "share"),
+    _amount("rating_sum", "Sum of the ratings, each from 0 to 1", "shares"),
     *(_count(f"{topic}_text_count", "texts", f"Texts about {topic}") for topic in TOPICS),
 )  # fmt: skip
 MEASURE = {measure.name: measure for measure in MEASURES}

@@ -1,7 +1,8 @@
 """Event sequences: the last events of each customer as of a date, as flat arrays that training maps into memory.
 
 One folder a snapshot date, ``lake/sequences/snapshot_date=D``, of one ``NAME.npy`` an array and ``about.json``. Packed:
-the events of customer n are the places offsets[n] … offsets[n+1]-1 of every event array, oldest first.
+the events of customer n are the places offsets[n] … offsets[n+1]-1 of every event array, oldest first. Texts' vectors
+stand apart, once each: events name their row.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ EVENT_TYPE_CODES = {event_type: code for code, event_type in enumerate(EVENT_TYP
 
 NO_HOUR = -1
 NO_PRICE = -1000
+NO_TEXT = -1
 
 CUSTOMER_ARRAYS = (
     SequenceArray("customer_keys", "", "Customers with an event in the look-back, in order of customer_key."),
@@ -45,6 +47,13 @@ EVENT_ARRAYS = (
     SequenceArray("weekday", "uint8", "Day of the week of event_date; 0 is Monday."),
     SequenceArray("age_days", "uint16", "Days from event_date to snapshot_date.", "days"),
     SequenceArray("event_seconds", "uint32", "event_time since 1970 (UTC), to the second.", "seconds"),
+    SequenceArray("text_row", "int32", "Row of text_hashes and text_vectors for what was written; -1 for nothing."),
+)
+TEXT_ARRAYS = (
+    SequenceArray("text_hashes", "", "text_hash of every distinct text of the events, sorted."),
+    SequenceArray(
+        "text_vectors", "float16", "(texts, width): their vectors, as in text_vectors; 0 where none is kept."
+    ),
 )
 
 SEQUENCES = Table(

@@ -114,10 +114,10 @@ def _rows(spark: "SparkSession", home: Home, snapshot: date, reading: plan.Plan)
     """Rows of days and months with their age; what lies before every window is left out."""
     from pyspark.sql import functions as F
 
-    days = LakeTable(home, CUSTOMER_DAY).read(spark, reading.days).withColumn("period_start", F.col("event_date"))
-    wanted = ["customer_key", "period_start", *windows.needed(), "order_ids"]
+    days = LakeTable(home, CUSTOMER_DAY).read(spark, reading.days).withColumn("period_start_date", F.col("event_date"))
+    wanted = ["customer_key", "period_start_date", *windows.needed(), "order_ids"]
     rows = days.select(wanted)
     if reading.months:
         rows = rows.unionByName(LakeTable(home, CUSTOMER_MONTH).read(spark, reading.months).select(wanted))
-    back = F.datediff(customers.day_of(snapshot), F.col("period_start"))
+    back = F.datediff(customers.day_of(snapshot), F.col("period_start_date"))
     return rows.withColumn("age", windows.age(back)).where(F.col("age") < len(windows.WINDOWS_DAYS))

@@ -34,8 +34,8 @@ def customer_months(days: "DataFrame", month: date) -> "DataFrame":
     first = F.lit(month.isoformat()).cast("date")
     bought = F.when(F.col("purchase_count") > 0, F.col("event_date"))
     return (
-        days.withColumn("period_start", F.when(F.col("event_date") < first, F.col("event_date")).otherwise(first))
-        .groupBy("customer_key", "period_start")
+        days.withColumn("period_start_date", F.when(F.col("event_date") < first, F.col("event_date")).otherwise(first))
+        .groupBy("customer_key", "period_start_date")
         .agg(
             F.min("event_date").alias("first_event_date"),
             F.max("event_date").alias("last_event_date"),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.sequences import EVENT_TYPE_CODES, NO_HOUR, NO_PRICE
+from expectations.sequences import EVENT_TYPE_CODES, NO_HOUR, NO_PRICE, NO_TEXT
 from jobs.behaviour.outliers import STEP
 from jobs.behaviour.prices import EDGE
 from jobs.reading.hashes import hash31
@@ -19,6 +19,8 @@ COLUMNS = [
     "brand_hash", "price", "amount", "channel", "source_file", "source_line",
 ]  # fmt: skip
 """What is read of events."""
+TEXT_COLUMNS = ["source", "source_file", "source_line", "text_hash"]
+"""What is read of text_scores."""
 CODED = ("source", "customer_key", "event_type", "channel", "source_file")
 """Of those, what comes dictionary-encoded."""
 
@@ -50,6 +52,36 @@ class Customers:
 
 
 @dataclass
+class Texts:
+    """Every text of the events met so far, by its hash, numbered in that order."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def rows(self, file: np.ndarray, line: np.ndarray, scores: pa.Table, files: "Files") -> np.ndarray:
+        """(rows,) int32: the number of each event's text, found by its file and line; NO_TEXT for events without.
+
+        ``scores``: rows of text_scores with TEXT_COLUMNS, of the same deliveries.
+        """
+        found = np.full(len(file), NO_TEXT, np.int32)
+        if not len(scores):
+            return found
+        hashes = _whole(scores["text_hash"])
+        new = [self.numbers.setdefault(text, len(self.numbers)) for text in hashes.dictionary.to_pylist()]
+        numbers = np.array(new, np.int32)[_filled(hashes.indices, 0)]
+        whose = _place(files.of(_whole(scores["source"]), _whole(scores["source_file"])), _whole(scores["source_line"]))
+        order, places = np.argsort(whose, kind="stable"), _place(file, line)
+        at = np.searchsorted(whose, places, sorter=order).clip(max=len(whose) - 1)
+        is_text = whose[order[at]] == places
+        found[is_text] = numbers[order[at[is_text]]]
+        return found
+
+
+def _place(file: np.ndarray, line: np.ndarray | pa.Array) -> np.ndarray:
+    """File and line in one number: a file has fewer than 2^40 lines."""
+    return (file.astype(np.int64) << 40) + np.asarray(line)
+
+
+@dataclass
 class Files:
     """Every source file met so far, numbered in that order. How they sort by name is asked when they are sorted."""
 
@@ -71,16 +103,20 @@ class Files:
         return ranks
 
 
-def compact(rows: pa.Table, snapshot: date, customers: Customers, files: Files) -> Arrays:
+def compact(
+    rows: pa.Table, scores: pa.Table, snapshot: date, customers: Customers, files: Files, texts: Texts
+) -> Arrays:
     """The arrays of EVENT_ARRAYS for ``rows``, with customer, time (µs), file and line beside them."""
     column = {name: _whole(rows[name]) for name in COLUMNS}
     day = _filled(column["event_date"].cast(pa.int32()), 0)
     time = _filled(column["event_time"].cast(pa.int64()), 0)
+    file, line = files.of(column["source"], column["source_file"]), _filled(column["source_line"], 0)
     return {
         "customer": customers.numbers(column["customer_key"]),
         "time": time,
-        "file": files.of(column["source"], column["source_file"]),
-        "line": _filled(column["source_line"], 0),
+        "file": file,
+        "line": line,
+        "text_row": texts.rows(file, line, scores, files),
         "event_type": _coded(column["event_type"], EVENT_TYPE_CODES.__getitem__, np.uint8),
         **{
             name: _filled(column[name], 0).astype(np.uint32) for name in ("product_hash", "category_hash", "brand_hash")

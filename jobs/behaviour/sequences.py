@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.sequences import EVENT_ARRAYS
-from jobs.behaviour.sequence_columns import Arrays, Customers, Files, compact
+from expectations.sequences import EVENT_ARRAYS, NO_TEXT
+from jobs.behaviour.sequence_columns import Arrays, Customers, Files, Texts, compact
 
 WESTMOST = timedelta(hours=12)
 """How far behind UTC a shop's clock can be: its day ends that much later."""
@@ -26,10 +26,12 @@ WESTMOST = timedelta(hours=12)
 class SequenceSettings:
     """max_events     events kept of a customer, the latest
     lookback_days  days up to and including the snapshot date that they are taken from
+    texts          whether events name their texts' vectors; the texts must have been encoded
     """
 
     max_events: int = 128
     lookback_days: int = 365
+    texts: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_events <= 4096:
@@ -44,17 +46,23 @@ def first_day(snapshot: date, settings: SequenceSettings) -> date:
 
 
 def write_sequences(
-    slices: Iterable[tuple[date, pa.Table]], snapshot: date, settings: SequenceSettings, scratch: Path, target: Path
+    slices: Iterable[tuple[date, pa.Table, pa.Table]],
+    snapshot: date,
+    settings: SequenceSettings,
+    scratch: Path,
+    target: Path,
 ) -> tuple[int, int]:
-    """Writes the arrays into ``target``: (customers, events).
+    """Writes the arrays into ``target``, text_vectors left out: (customers, events).
 
-    ``slices``: deliveries from the newest backwards, as (their first arrival date, rows of events). Each may hold
-    events of earlier days, which wait for the deliveries of those. ``scratch``: an empty folder for what is put aside.
+    ``slices``: deliveries from the newest backwards, as (first arrival date, rows of events, rows of text_scores). Each
+    may hold events of earlier days, which wait for the deliveries of those. ``scratch``: an empty folder for what is
+    put aside.
     """
-    customers, files, stretches, waiting = Customers(), Files(), 0, None
-    for first_arrival, rows in slices:
-        part = compact(_within(rows, first_day(snapshot, settings), snapshot), snapshot, customers, files)
-        del rows  # before the next slice is read
+    customers, files, texts, stretches, waiting = Customers(), Files(), Texts(), 0, None
+    for first_arrival, rows, scores in slices:
+        inside = _within(rows, first_day(snapshot, settings), snapshot)
+        part = compact(inside, scores, snapshot, customers, files, texts)
+        del rows, inside  # before the next slice is read
         part = part if waiting is None else _joined(part, waiting)
         complete = part["time"] >= _unread_before(first_arrival)
         waiting = _chosen(part, ~complete)
@@ -64,6 +72,7 @@ def write_sequences(
         _put_aside(waiting, customers, files, settings.max_events, scratch / f"{stretches}")
         stretches += 1
     count, events = _assemble(customers, [scratch / f"{n}" for n in range(stretches)], target)
+    _number_texts(texts, target)
     about = asdict(settings) | {"arrays": {array.name: array.dtype for array in EVENT_ARRAYS}}
     about |= {"customers": count, "events": events}
     (target / "about.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -144,6 +153,18 @@ def _assemble(customers: Customers, stretches: list[Path], target: Path) -> tupl
             (folder / f"{array.name}.npy").unlink()
         np.save(target / f"{array.name}.npy", values)
     return len(by_key), int(offsets[-1])
+
+
+def _number_texts(texts: Texts, target: Path) -> None:
+    """Writes text_hashes; text_row becomes the place among them, whatever the order in which texts were met."""
+    numbers = np.load(target / "text_row.npy")
+    used = np.unique(numbers[numbers != NO_TEXT])
+    hashes = np.array(list(texts.numbers), dtype="S")[used] if len(used) else np.zeros(0, "S1")
+    order = np.argsort(hashes)
+    place = np.full(len(texts.numbers) + 1, NO_TEXT, np.int32)  # the last is NO_TEXT's own
+    place[used[order]] = np.arange(len(used), dtype=np.int32)
+    np.save(target / "text_row.npy", place[numbers])
+    np.save(target / "text_hashes.npy", hashes[order])
 
 
 def _fixed_width(keys: pa.Array) -> np.ndarray:
