@@ -269,8 +269,11 @@ def _write_parts(folder: Path, rows: pa.Table) -> None:
         part = rows.slice(starts[n], PART_ROWS)
         pq.write_table(part, folder / f"part-{n:0{width}}.parquet", compression="zstd")
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(write, range(len(starts))))
+    if len(starts) == 1:
+        write(0)
+    else:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(write, range(len(starts))))
 
 
 def recipe_of(table: Table, *parts: object) -> str:
