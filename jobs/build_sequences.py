@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expectations.errors import DataError
 from expectations.events import EVENTS
 from expectations.sequences import SEQUENCES
+from expectations.texts import TEXT_SCORES
 from jobs.arguments import add_skip_unchanged, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
@@ -57,8 +59,10 @@ def build(home: Home, snapshot: date, settings: "SequenceSettings") -> None:
     from jobs.behaviour.sequences import write_sequences
 
     days = delivery_days(home, snapshot, settings)
+    LakeTable(home, TEXT_SCORES).require(written_days(home, days, settings))
     with LakeTable(home, SEQUENCES).replaced(snapshot, recipe(settings)) as (scratch, target):
-        customers, events = write_sequences(slices(home, days), snapshot, settings, scratch, target)
+        customers, events = write_sequences(slices(home, days, settings), snapshot, settings, scratch, target)
+        write_vectors(home, target)
     log.info("sequences as of %s: %s events of %s customers", snapshot, f"{events:,}", f"{customers:,}")
 
 
@@ -74,19 +78,61 @@ def delivery_days(home: Home, snapshot: date, settings: "SequenceSettings") -> l
     return events.require(first + timedelta(days=n) for n in range((snapshot - first).days + 1))
 
 
-def slices(home: Home, days: list[date]) -> "Iterator[tuple[date, pa.Table]]":
-    """Rows of ``days`` from the newest backwards, SLICE_ROWS at a time: (first day of the slice, rows)."""
-    from jobs.behaviour.sequence_columns import CODED, COLUMNS
+def slices(home: Home, days: list[date], settings: "SequenceSettings") -> "Iterator[tuple[date, pa.Table, pa.Table]]":
+    """``days`` from the newest backwards, SLICE_ROWS at a time: (first day, rows of events, rows of text_scores)."""
+    from jobs.behaviour.sequence_columns import CODED, COLUMNS, TEXT_COLUMNS
 
-    events, part, rows = LakeTable(home, EVENTS), [], 0
+    events, scores, part, rows = LakeTable(home, EVENTS), LakeTable(home, TEXT_SCORES), [], 0
+
+    def read() -> "tuple[date, pa.Table, pa.Table]":
+        coded = ("source", "source_file", "text_hash")
+        texts = scores.read_arrow(written_days(home, part, settings), TEXT_COLUMNS, coded)
+        return part[0], events.read_arrow(part, COLUMNS, CODED), texts
+
     for day in reversed(days):
         size = events.row_count(day)
         if part and rows + size > SLICE_ROWS:
-            yield part[0], events.read_arrow(part, COLUMNS, CODED)
+            yield read()
             part, rows = [], 0
         part.insert(0, day)
         rows += size
-    yield part[0], events.read_arrow(part, COLUMNS, CODED)
+    yield read()
+
+
+def written_days(home: Home, days: list[date], settings: "SequenceSettings") -> list[date]:
+    """Those of ``days`` that brought texts, whose scores must be there; none if texts are switched off."""
+    from jobs.text.scores import has_text
+
+    # An empty delivery's file has no statistics, so it may hold a text as far as that can tell.
+    events = LakeTable(home, EVENTS)
+    return [day for day in days if events.row_count(day) and has_text(home, day)] if settings.texts else []
+
+
+def write_vectors(home: Home, target: Path) -> None:
+    """text_vectors of the hashes in ``target``: what the shop's encoder made of each text, 0 where none is kept."""
+    import numpy as np
+    import pyarrow as pa
+
+    hashes, vectors = np.load(target / "text_hashes.npy"), np.zeros((0, 0), np.float16)
+    if len(hashes):
+        kept = kept_vectors(home, pa.array(hashes.astype(str), pa.string()))
+        found = pa.concat_arrays(kept["vector"].chunks).flatten().to_numpy().reshape(len(kept), -1)
+        vectors = np.zeros((len(hashes), found.shape[1]), np.float16)
+        vectors[np.searchsorted(hashes, kept["text_hash"].to_numpy().astype("S"))] = found
+    np.save(target / "text_vectors.npy", vectors)
+
+
+def kept_vectors(home: Home, hashes: "pa.Array") -> "pa.Table":
+    """text_hash and vector of those of ``hashes`` that the shop's encoder has seen; DataError if it is none of them."""
+    from jobs.text.encoder import encoder_name
+    from jobs.text.settings import TextSettings
+    from jobs.text.vectors import VectorCache
+
+    encoder = encoder_name(load_settings(home, "text", TextSettings).encoder)
+    kept = VectorCache(home, encoder, scoring="").vectors(hashes)
+    if not len(kept):
+        raise DataError(f"lake/text_vectors knows none of {len(hashes)} texts under {encoder}: encode them first")
+    return kept
 
 
 def training_snapshots(home: Home, cutoff: date) -> list[date]:
@@ -111,5 +157,7 @@ def recipe(settings: "SequenceSettings") -> str:
 def is_fresh(home: Home, snapshot: date, settings: "SequenceSettings") -> bool:
     """Whether the snapshot was written by today's code and settings after every delivery it is made of."""
     events = LakeTable(home, EVENTS)
-    inputs = [(events, day) for day in delivery_days(home, snapshot, settings)]
+    days = delivery_days(home, snapshot, settings)
+    inputs = [(events, day) for day in days]
+    inputs += [(LakeTable(home, TEXT_SCORES), day) for day in written_days(home, days, settings)]
     return LakeTable(home, SEQUENCES).is_fresh(snapshot, recipe(settings), inputs)

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 
 from expectations.errors import DataError
-from expectations.sequences import CUSTOMER_ARRAYS, EVENT_ARRAYS, SEQUENCES
+from expectations.sequences import CUSTOMER_ARRAYS, EVENT_ARRAYS, SEQUENCES, TEXT_ARRAYS
 from ml.home import HomePath, partition_folder
 
 
@@ -18,6 +18,8 @@ class Sequences:
     customer_keys  (customers,) bytes, sorted
     offsets        (customers + 1,) int64: customer n's events are the places offsets[n] … offsets[n + 1] - 1
     arrays         name of EVENT_ARRAYS → (events,), oldest event first
+    text_hashes    (texts,) bytes, sorted: every distinct text of the events
+    text_vectors   (texts, width) float16, in that order; text_row of an event is its row
     max_events     the most events that a customer has
     """
 
@@ -25,6 +27,8 @@ class Sequences:
     customer_keys: np.ndarray
     offsets: np.ndarray
     arrays: dict[str, np.ndarray]
+    text_hashes: np.ndarray
+    text_vectors: np.ndarray
     max_events: int
 
     def __len__(self) -> int:
@@ -64,8 +68,8 @@ def open_sequences(home: HomePath, cutoff: date) -> Sequences:
     wanted = {array.name: array.dtype for array in EVENT_ARRAYS}
     if about["arrays"] != wanted:
         raise DataError(f"{folder} holds {about['arrays']}, today's contract says {wanted}: {build}")
-    mapped = {
-        array.name: np.load(folder / f"{array.name}.npy", mmap_mode="r") for array in (*CUSTOMER_ARRAYS, *EVENT_ARRAYS)
-    }
-    keys, offsets = mapped.pop("customer_keys"), mapped.pop("offsets")
-    return Sequences(cutoff, keys, offsets, mapped, about["max_events"])
+    customers, events, texts = (
+        {array.name: np.load(folder / f"{array.name}.npy", mmap_mode="r") for array in arrays}
+        for arrays in (CUSTOMER_ARRAYS, EVENT_ARRAYS, TEXT_ARRAYS)
+    )
+    return Sequences(cutoff, **customers, arrays=events, **texts, max_events=about["max_events"])

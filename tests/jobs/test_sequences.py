@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from expectations.errors import DataError
 from expectations.events import EVENT_TYPES, EVENTS
 from expectations.sequences import EVENT_ARRAYS, EVENT_TYPE_CODES, SEQUENCES
+from expectations.texts import TEXT_SCORES, TEXT_VECTORS
 from jobs import build_sequences
 from jobs.behaviour.sequence_columns import channel_code
 from jobs.behaviour.sequences import SequenceSettings
@@ -22,6 +23,9 @@ from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.reading.hashes import hash31
 from jobs.schemas import arrow_schema
+from jobs.text.encoder import encoder_name
+from jobs.text.settings import TextSettings
+from jobs.text.vectors import VectorCache
 from ml.sequences import open_sequences
 
 D = date(2024, 3, 10)
@@ -83,6 +87,7 @@ def values_of(row: pd.Series) -> dict:
         "weekday": row["event_date"].weekday(),
         "age_days": (D - row["event_date"]).days,
         "event_seconds": math.floor(row["event_time"].timestamp()),
+        "text_row": -1,
     }
 
 
@@ -191,6 +196,49 @@ def test_codes_of_event_types_never_change():
         ("return", 7), ("review", 8), ("support", 9), ("campaign_send", 10), ("campaign_open", 11),
         ("campaign_click", 12), ("coupon_redeem", 13),
     ]  # fmt: skip
+
+
+TEXTS = {"good": f"{9:032x}", "bad": f"{4:032x}", "never seen": f"{1:032x}"}
+
+
+def score_texts(home: Home, events: list[dict]) -> None:
+    """text_scores of the days, and the vectors of two of the three texts."""
+    for day in {row["arrival_date"] for row in events if row["text"]}:
+        rows = [
+            {name: row.get(name) for name in TEXT_SCORES.column_names}
+            | {"source_line": n, "text_hash": TEXTS[row["text"]], "language": "en"}
+            for n, row in enumerate(events, start=1)
+            if row["arrival_date"] == day and row["text"]
+        ]
+        LakeTable(home, TEXT_SCORES).write_arrow(day, pa.Table.from_pylist(rows, schema=arrow_schema(TEXT_SCORES)))
+    kept = {"text_hash": [TEXTS["good"], TEXTS["bad"]], "vector": [[1.0, 0.0], [0.0, 1.0]], "language": ["en", "en"]}
+    schema = pa.schema([field for field in arrow_schema(TEXT_VECTORS) if field.name != "encoder"])
+    rows = pa.table(kept | {name: [None, None] for name in ("sentiment", "topic")}, schema=schema)
+    VectorCache(home, encoder_name(TextSettings().encoder), "scoring").add(rows)
+
+
+def test_events_name_the_vectors_of_their_texts(home, monkeypatch):
+    monkeypatch.setattr(build_sequences, "SLICE_ROWS", 1)
+    events = [
+        event(days_ago=3, event_type="review", text="good"),
+        event(days_ago=2),
+        event(days_ago=1, lag=1, event_type="search", text="bad"),  # came a day late
+        event(customer=1, event_type="search", text="good"),  # the same text again
+        event(customer=1, days_ago=4, event_type="support", text="never seen"),
+    ]
+    write(home, events)
+    with pytest.raises(DataError, match="text_scores has no partition for 2024-03-06, 2024-03-07, 2024-03-10"):
+        build(home)
+    assert build(home, texts=False).arrays["text_row"].tolist() == [-1] * 5
+    score_texts(home, events)
+    found = build(home)
+    assert [text.decode() for text in found.text_hashes] == sorted(TEXTS.values())
+    assert found.text_vectors.tolist() == [[0, 0], [0, 1], [1, 0]]  # no vector was kept of the first
+    # Customer 1 comes first: 3 sorts before 7.
+    assert found.arrays["text_row"].tolist() == [0, 2, 2, -1, 1]
+    # A text of an event that is cut off is not held.
+    assert [text.decode() for text in build(home, max_events=1).text_hashes] == [TEXTS["bad"], TEXTS["good"]]
+    assert isinstance(build(home).text_vectors, np.memmap)
 
 
 def contents(home: Home) -> dict[str, bytes]:
