@@ -17,6 +17,7 @@ from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, jo
 from jobs.checks.chosen import chosen
 from jobs.checks.gate import gate_frame
 from jobs.checks.outcomes import GateResult, contract_digest, result_path
+from jobs.checks.sorted_keys import counts_if_unique
 from jobs.engine import open_engine
 from jobs.home import Home
 from jobs.lake import LakeTable
@@ -78,7 +79,8 @@ def has_passed(home: Home, table: Table, days: list[date]) -> bool:
 
 def gate_partitions(home: Home, table: Table, spark: "SparkSession", days: list[date]) -> GateResult:
     """Gates the partitions of ``days`` (consecutive), all in one pass. DataError if one is missing."""
-    return gate_frame(home, table, LakeTable(home, table).read(spark, days), days[0], last=days[-1])
+    rows = LakeTable(home, table)
+    return gate_frame(home, table, rows.read(spark, days), days[0], last=days[-1], unique=counts_if_unique(rows, days))
 
 
 def report(result: GateResult) -> None:

@@ -25,11 +25,20 @@ KEY = "key_unique"
 MOST_SHOWN = 5
 
 
-def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last: date | None = None) -> GateResult:
+def gate_frame(
+    home: Home,
+    table: Table,
+    frame: "DataFrame",
+    day: date,
+    *,
+    last: date | None = None,
+    unique: dict[date, int] | None = None,
+) -> GateResult:
     """Gates an engine's data frame that holds the partition of ``day``, or all of ``day`` … ``last``.
 
     Over a range the row counts and measured numbers are judged day by day and everything else over all rows at once.
-    UnavailableError if the engine could not compute a check.
+    ``unique``: rows of each day, where it is known that no two of a day share a key. UnavailableError if the engine
+    could not compute a check.
     """
     from jobs.checks.checkpoint import frame_batch
 
@@ -40,7 +49,7 @@ def gate_frame(home: Home, table: Table, frame: "DataFrame", day: date, *, last:
     if wrong:
         rows, outcomes = frame.count(), _misfit(batch, wrong)
     else:
-        by_day, has_doubles = _rows_by_day(table, frame)
+        by_day, has_doubles = (unique, False) if unique else _rows_by_day(table, frame)
         rows = sum(by_day.values())
         measured = measure(home, table, [c for c in table.checks if c.kind not in ROW_CHECKS], days)
         outcomes = _outcomes(batch, {d: by_day.get(d, 0) for d in days} if last > day else None, has_doubles, measured)

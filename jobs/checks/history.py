@@ -38,7 +38,7 @@ class History:
     def counts(self, day: date, column: str) -> dict:
         """Value → rows of that day."""
         if (day, column) not in self._known:
-            parts = [_only_value(file, column) or _counted(file, column) for file in self._files(day)]
+            parts = [only_value(file, column) or _counted(file, column) for file in self._files(day)]
             self._known[day, column] = dict(sum((Counter(part) for part in parts), Counter()))
         return self._known[day, column]
 
@@ -79,7 +79,7 @@ class History:
         return sorted(self.table.folder(day).glob("*.parquet"))
 
 
-def _only_value(file: Path, column: str) -> dict:
+def only_value(file: Path, column: str) -> dict:
     """The file's only value of ``column`` → its rows, by the file's statistics; empty where it holds several."""
     kept = pq.read_metadata(file)
     chunks = [kept.row_group(n).column(m) for n in range(kept.num_row_groups) for m in range(kept.num_columns)]

@@ -6,8 +6,9 @@ from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from expectations.behaviour import FEATURES
@@ -17,6 +18,7 @@ from expectations.events import EVENTS, INGEST_REPORT
 from jobs.checks.drift import drift, stability_index
 from jobs.checks.gate import gate_frame
 from jobs.checks.measured import measure
+from jobs.checks.sorted_keys import counts_if_unique
 from jobs.lake import LakeTable
 from jobs.schemas import arrow_schema
 
@@ -302,3 +304,31 @@ def test_every_kind_of_check_is_described_and_measured():
     for kind in kinds:
         check = Check(kind=kind, severity="warn", why="w", columns=("a", "b"), minimum=0.1, maximum=0.5, of="t", days=3)
         assert expected(check)
+
+
+# -- unique keys -----------------------------------------------------------------------------------------------------
+
+KEYS = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["f", "g", "h"]), st.integers(1, 4)), max_size=9)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(KEYS)
+def test_keys_are_unique_where_each_is_above_the_one_before(home, keys):
+    rows = [{"source": source, "source_file": file, "source_line": line} for source, file, line in keys]
+    write(home, EVENTS, DAY, rows)  # which sorts them by key
+    found = counts_if_unique(LakeTable(home, EVENTS), [DAY])
+    # A single key column may be constant, and then the others decide; all constant and two rows: the same key twice.
+    assert found == ({DAY: len(keys)} if len(set(keys)) == len(keys) else None)
+
+
+def test_keys_out_of_order_or_in_several_files_are_left_to_the_engine(home):
+    write(home, EVENTS, DAY, [{"source_line": 1}, {"source_line": 2}])
+    table = LakeTable(home, EVENTS)
+    (file,) = table.folder(DAY).glob("*.parquet")
+    rows = pq.read_table(file, partitioning=None)
+    pq.write_table(rows.take([1, 0]), file)
+    assert counts_if_unique(table, [DAY]) is None
+    pq.write_table(rows, file)
+    assert counts_if_unique(table, [DAY]) == {DAY: 2}
+    pq.write_table(rows, file.with_name("part-1.parquet"))
+    assert counts_if_unique(table, [DAY]) is None
