@@ -298,7 +298,7 @@ def unreadable(line: str) -> str | None:
     return None if len(fields) == 9 else "field_count"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=st.tuples(_lines, _whole).map(lambda both: both[0] + both[1]).flatmap(st.permutations))
 def test_whatever_is_delivered_every_line_is_accounted_for(home, land, ingest, lines):
     """read = kept + quarantined + dropped; each filled line is read once; unreadable are those Python cannot read."""
