@@ -22,11 +22,6 @@ class Layout:
     delimiter: str = ","
     encoding: str = "utf-8"
 
-    @property
-    def layout(self) -> "Layout":
-        """Itself: what a feed or a dimension says of its bytes."""
-        return self
-
 
 @dataclass(frozen=True)
 class Parsed:
