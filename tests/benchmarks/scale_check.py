@@ -5,40 +5,48 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+from pyarrow import dataset
 
 RELATIVE = 1e-9
 ABSOLUTE = 1e-12
 """For what should be 0."""
 
 
-def differences(ours: Path | list[Path], theirs: Path | list[Path], columns: list[str], key: list[str]) -> list[str]:
-    """One line for each column that differs; empty where all rows are equal."""
-    mine, other = (_rows(side, columns, key) for side in (ours, theirs))
-    if len(mine) != len(other):
-        return [f"{len(mine):,} rows against {len(other):,}"]
-    found = (_difference(name, mine[name], other[name]) for name in columns)
+def differences(ours: list[Path], theirs: list[Path], columns: list[str], key: list[str]) -> list[str]:
+    """One line for each column that differs; empty where all rows are equal. A column of each side at a time in memory.
+
+    ``ours``, ``theirs``: Parquet files, and folders of them.
+    """
+    sides = [dataset.dataset(_files(paths), format="parquet") for paths in (ours, theirs)]
+    orders = [_order(side, key) for side in sides]
+    if len(orders[0]) != len(orders[1]):
+        return [f"{len(orders[0]):,} rows against {len(orders[1]):,}"]
+    found = []
+    for name in columns:
+        mine, other = (_column(side, name, order) for side, order in zip(sides, orders, strict=True))
+        found.append(_difference(name, mine, other))
     return [line for line in found if line]
 
 
-def _rows(side: Path | list[Path], columns: list[str], key: list[str]) -> pa.Table:
-    files = [f for path in (side if isinstance(side, list) else [side]) for f in _files(path)]
-    return ds.dataset(files, format="parquet").to_table(columns=columns).sort_by([(name, "ascending") for name in key])
+def _order(side: dataset.Dataset, key: list[str]) -> pa.Array:
+    return pc.sort_indices(side.to_table(columns=key), [(name, "ascending") for name in key])
 
 
-def _files(path: Path) -> list[str]:
-    return [str(path)] if path.is_file() else sorted(map(str, path.rglob("*.parquet")))
+def _column(side: dataset.Dataset, name: str, order: pa.Array) -> pa.Array:
+    return side.to_table(columns=[name])[name].combine_chunks().take(order)
 
 
-def _difference(name: str, mine: pa.ChunkedArray, other: pa.ChunkedArray) -> str | None:
-    mine, other = mine.combine_chunks(), other.combine_chunks()
+def _files(paths: list[Path]) -> list[str]:
+    return [str(file) for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*.parquet")))]
+
+
+def _difference(name: str, mine: pa.Array, other: pa.Array) -> str | None:
     if pa.types.is_floating(mine.type):
         return _float_difference(name, mine, other)
-    if pa.types.is_list(mine.type) or pa.types.is_large_list(other.type):
-        kind = pa.list_(mine.type.value_type)
+    if pa.types.is_list(mine.type):
+        kind = pa.list_(mine.type.value_type)  # whatever its items are called
         mine, other = mine.cast(kind), other.cast(kind)
-        is_equal = mine.equals(other)
-        return None if is_equal else f"{name}: {_first(mine.to_pylist(), other.to_pylist())}"
+        return None if mine.equals(other) else f"{name}: {_first(mine.to_pylist(), other.to_pylist())}"
     other = other.cast(mine.type)
     if mine.equals(other):
         return None

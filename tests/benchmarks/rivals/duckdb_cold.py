@@ -72,19 +72,24 @@ def add_up(connection: duckdb.DuckDBPyConnection, lake: Path, days: list[date], 
 
 def prepare(connection: duckdb.DuckDBPyConnection, days: str, lake: Path, ds: date) -> None:
     """Makes what features.sql reads from ``days``, rows of customer_day."""
-    rows = f"(SELECT event_date AS period_start, * FROM {days} WHERE event_date > DATE '{ds}' - {WINDOWS_DAYS[-1]})"
+    year = f"event_date > DATE '{ds}' - {WINDOWS_DAYS[-1]}"
+    rows = f"(SELECT event_date AS period_start_date, * FROM {days} WHERE {year})"
     orders = f"(SELECT customer_key, event_date, unnest(order_ids) AS order_id FROM {days})"
-    views = {
-        "aged": sql.aged(rows, f"{ds}"),
-        "purchase_days": f"SELECT DISTINCT customer_key, event_date FROM {days} WHERE purchase_count > 0",
-        "order_ages": f"SELECT customer_key, order_id, min({sql.age_of('event_date', f'{ds}')}) AS age FROM {orders} "
+    make_views(
+        connection,
+        aged=sql.aged(rows, f"{ds}"),
+        purchase_days=f"SELECT DISTINCT customer_key, event_date FROM {days} WHERE purchase_count > 0",
+        order_ages=f"SELECT customer_key, order_id, min({sql.age_of('event_date', f'{ds}')}) AS age FROM {orders} "
         "GROUP BY customer_key, order_id",
-        "lives": "SELECT customer_key, min(event_date) AS first_event_date, max(event_date) AS last_event_date, "
+        lives="SELECT customer_key, min(event_date) AS first_event_date, max(event_date) AS last_event_date, "
         f"sum(purchase_amount) AS purchase_amount FROM {days} GROUP BY customer_key",
-        "demographics": f"SELECT * FROM {files(lake / 'customers', days_of(lake / 'customers', ds))}",
-    }
-    for name, query in views.items():
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+        demographics=f"SELECT * FROM {files(lake / 'customers', days_of(lake / 'customers', ds))}",
+    )
+
+
+def make_views(connection: duckdb.DuckDBPyConnection, **queries: str) -> None:
+    for name, query in queries.items():
+        connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
 
 
 def write_features(connection: duckdb.DuckDBPyConnection, ds: date, target: Path) -> None:

@@ -96,7 +96,8 @@ def behaviour(events: str, texts: str, age: str | None = None) -> str:
     keys = "customer_key, age" if age else DAY_KEYS
     from_events = f"customer_key, {age} AS age" if age else DAY_KEYS
     money = money_measures() | ({} if age else {"order_ids": ORDER_IDS})
-    every = {**act_measures(), **money, **text_measures()}
+    dates = {"first_event_date": "min(event_date)", "last_event_date": "max(event_date)"} if age else {}
+    measures = [name for name in (*act_measures(), *money, *text_measures()) if name in MEASURE]
     return template("behaviour").format(
         events=events,
         texts=texts,
@@ -104,10 +105,10 @@ def behaviour(events: str, texts: str, age: str | None = None) -> str:
         event_keys=from_events,
         line_keys=f"{from_events}{', arrival_date' if age else ''}",
         price_bucket=bucket("price"),
-        act_measures=named(act_measures()),
+        act_measures=named(act_measures() | dates),
         money_measures=named(money),
         text_measures=named(text_measures()),
-        columns=", ".join(name if name == "order_ids" else f"{typed(name)} AS {name}" for name in every),
+        columns=named({name: typed(name) for name in measures} | {name: name for name in dates or ("order_ids",)}),
     )
 
 
@@ -115,7 +116,8 @@ def typed(name: str) -> str:
     """The measure in the type of the contract, 0 for null."""
     kind = DECIMAL if MEASURE[name].type == "decimal" else "BIGINT"
     if MEASURE[name].merge == "bits":  # the same 64 bits, as a signed number
-        return f"(coalesce({name}, 0) & {2**63 - 1})::BIGINT | CASE WHEN {name} >= {2**63} THEN {-(2**63)} ELSE 0 END::BIGINT"
+        low = f"(coalesce({name}, 0) & {2**63 - 1})::BIGINT"
+        return f"{low} | CASE WHEN {name} >= {2**63} THEN {-(2**63)} ELSE 0 END::BIGINT"
     return f"coalesce({name}, 0)::{kind}"
 
 
@@ -133,10 +135,10 @@ def age_of(day: str, ds: str) -> str:
 
 
 def aged(rows: str, ds: str) -> str:
-    """Query: rows with period_start and measures, added up by customer and age."""
+    """Query: rows with period_start_date and measures, added up by customer and age."""
     merges = {"sum": "sum", "max": "max", "bits": "bit_or"}
     columns = {name: f"{merges[measure.merge]}({name})" for name, measure in MEASURE.items()}
-    return f"SELECT customer_key, {age_of('period_start', ds)} AS age, {named(columns)} FROM {rows} GROUP BY ALL"
+    return f"SELECT customer_key, {age_of('period_start_date', ds)} AS age, {named(columns)} FROM {rows} GROUP BY ALL"
 
 
 def window_sums() -> dict[str, str]:

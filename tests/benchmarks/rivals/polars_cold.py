@@ -67,7 +67,7 @@ def features(days: LazyFrame, told: LazyFrame, ds: date) -> LazyFrame:
     recent = days.filter(col("event_date") > ds - timedelta(days=WINDOWS_DAYS[-1]))
     aged = recent.with_columns(age=_age(ds)).group_by("customer_key", "age").agg(**columns.merged())
     sums = aged.group_by("customer_key").agg(**columns.window_sums())
-    newest = told.sort("arrival_date", "source").unique("customer_key", keep="last")
+    newest = told.sort("arrival_date", "source").unique("customer_key", keep="last", maintain_order=True)
     joined = _lives(days)
     for part in (_rhythm(days, ds), _orders(days, ds), sums, newest.drop("source", "arrival_date")):
         joined = joined.join(part, "customer_key", "left")
