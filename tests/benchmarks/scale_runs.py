@@ -32,40 +32,48 @@ class Run:
         return f"{self.seconds:.1f} s, {self.cpu_seconds:.1f} s of CPU, {self.peak_mb:,.0f} MB"
 
 
+class Watch(threading.Thread):
+    """Samples the memory and the processor time of a process and of all that it started."""
+
+    def __init__(self, pid: int):
+        super().__init__()
+        self.peak_mb, self.cpu_seconds, self._pid, self._is_over = 0.0, 0.0, pid, threading.Event()
+
+    def run(self) -> None:
+        while not self._is_over.wait(SAMPLE_SECONDS):
+            try:
+                root = psutil.Process(self._pid)
+                tree = [process.as_dict(["memory_info", "cpu_times"]) for process in (root, *root.children(True))]
+                tree = [one for one in tree if all(one.values())]  # a process that ends has neither
+            except psutil.NoSuchProcess:  # ended while it was looked at
+                continue
+            self.peak_mb = max(self.peak_mb, sum(one["memory_info"].rss for one in tree) / 2**20)
+            times = (one["cpu_times"] for one in tree)
+            self.cpu_seconds = max(self.cpu_seconds, sum(time.user + time.system for time in times))
+
+    def end(self) -> None:
+        self._is_over.set()
+        self.join()
+
+
 def run_module(*arguments: object, **environment: str) -> Run:
     """``python -m`` with ``arguments``; CalledProcessError if it fails."""
-    command, peak, is_over = [sys.executable, "-m", *map(str, arguments)], [0.0], threading.Event()
+    command = [sys.executable, "-m", *map(str, arguments)]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL)
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak, is_over))
-    watcher.start()
+    watch = Watch(process.pid)
+    watch.start()
     try:
         status = process.wait()
     finally:
         seconds = time.perf_counter() - began
-        is_over.set()
-        watcher.join()
+        watch.end()
     if status:
         raise subprocess.CalledProcessError(status, command)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(seconds, cpu, peak[0])
-
-
-def _watch(pid: int, peak: list[float], is_over: threading.Event) -> None:
-    while not is_over.wait(SAMPLE_SECONDS):
-        peak[0] = max(peak[0], _resident(pid))
-
-
-def _resident(pid: int) -> float:
-    total = 0
-    try:
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            total += process.memory_info().rss
-    except psutil.NoSuchProcess:  # ended while it was looked at
-        pass
-    return total / 2**20
+    # Java's share is in the samples alone: the process does not wait for it.
+    return Run(seconds, max(cpu, watch.cpu_seconds), watch.peak_mb)
 
 
 def aggregate(home: Path, first: date, last: date, engine: str = "sail") -> Run:
