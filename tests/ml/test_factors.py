@@ -1,6 +1,7 @@
 """Matrix factorisation on shops written by hand: sums, dates, least squares, recommendations, the command."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -184,7 +185,17 @@ def test_customers_factors_are_those_of_their_cutoff(tmp_path, write_partition):
     assert (now[2] != later[2]).any()
 
 
-def test_command_judges_keeps_and_gives_back(shop_home, shop, splits, write_partition, capsys, monkeypatch):
+@pytest.fixture
+def own_home(shop_home, tmp_path) -> Path:
+    """The simulated shop's lake, and an MLflow of its own: other tests count the runs of theirs."""
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "tracking_uri").write_text(f"sqlite:///{tmp_path}/mlflow/mlflow.db\n")
+    (tmp_path / "shop.json").write_text((shop_home / "shop.json").read_text())
+    (tmp_path / "lake").symlink_to(shop_home / "lake")
+    return tmp_path
+
+
+def test_command_judges_keeps_and_gives_back(own_home, shop, splits, write_partition, capsys, monkeypatch):
     """Every customer of the simulated shop has one taste of three products; each purchase is one of them."""
     # Boosting takes ten seconds here; whether factors help it is a question to real shops.
     monkeypatch.setitem(BASELINES, "gradient_boosting", BASELINES["recency_rule"])
@@ -195,8 +206,8 @@ def test_command_judges_keeps_and_gives_back(shop_home, shop, splits, write_part
         frame = pd.DataFrame({"customer_key": shop.keys[rows], "arrival_date": day, "last_event_date": day})
         frame["product_id"] = [f"p{row % 20}.{(row + n) % 3}" for row in rows]
         frame["purchase_count"], frame["intent_count"], frame["purchase_amount"] = 1, 0, 1.0
-        write_partition(shop_home, CUSTOMER_PRODUCT, day, frame)
-    command.main(command.arg_parser().parse_args(["--home", str(shop_home), "--cutoff", str(cutoff)]))
+        write_partition(own_home, CUSTOMER_PRODUCT, day, frame)
+    command.main(command.arg_parser().parse_args(["--home", str(own_home), "--cutoff", str(cutoff)]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"products' factors as of {min(training_cutoffs(cutoff, first))}: 60 x 32"
     recall = {line.split()[0]: float(line.split()[1]) for line in lines[2:7]}
@@ -207,7 +218,7 @@ def test_command_judges_keeps_and_gives_back(shop_home, shop, splits, write_part
 
     from ml.tracking import runs_of
 
-    kept = runs_of({"lifestage.model": "factors"}, shop_home)["factors"]
+    kept = runs_of({"lifestage.model": "factors"}, own_home)["factors"]
     assert kept.data.metrics["recall_at_10_factors"] == pytest.approx(recall["factors"], abs=1e-4)
-    loaded = command.load_factors(kept.info.run_id, shop_home)
+    loaded = command.load_factors(kept.info.run_id, own_home)
     assert loaded.item_factors.shape == (60, 32)
