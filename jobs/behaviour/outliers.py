@@ -22,8 +22,8 @@ UNRANKED = -1000
 WHOLE_SHOP = -1
 """In place of a category's hash."""
 _NO_LINES = np.array([], np.int32), np.array([], np.int64)
-MOST = 10**14 - 0.0001
-"""Largest amount that the contract's decimal holds."""
+MOST = 1e13
+"""Bounds end here: the contract's decimal holds amounts below 10¹⁴."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,13 @@ def price_marks(profile: pa.Table, bounds: pa.Table) -> pa.Table:
     """
     known = _bounds_by_category(bounds)
     lines = profile.filter(pc.equal(profile["measured"], "price"))
-    keys = {
-        (day.replace(day=1), category, bucket)
-        for day, category, bucket in zip(
-            *(lines[name].to_pylist() for name in ("arrival_date", "category_hash", "bucket")), strict=True
-        )
-    }
-    rows = []
-    for month, category, bucket in sorted(keys):
-        found = known.get((month, category)) or known.get((month, WHOLE_SHOP))
-        if found:
-            is_ranked = found.buckets and bucket != UNRANKED
-            rank = _decimal(np.interp(bucket, found.buckets, found.ranks)) if is_ranked else None
-            rows.append((mark_key(month, category, bucket), rank, found.lower, found.upper))
-    return _table(rows, MARKS.names, MARKS)
+    month = pc.floor_temporal(lines["arrival_date"], unit="month").cast(pa.date32())
+    lines = lines.append_column("month", month).group_by(["month", "category_hash"]).aggregate([("bucket", "distinct")])
+    parts = [MARKS.empty_table()]
+    for month, category, buckets in zip(*(lines[name].to_pylist() for name in lines.column_names), strict=True):
+        if usual := known.get((month, category)) or known.get((month, WHOLE_SHOP)):
+            parts.append(_marks(month, category, np.array(sorted(buckets)), usual))
+    return pa.concat_tables(parts).sort_by("mark_key")
 
 
 MARKS = pa.schema(
@@ -105,6 +98,20 @@ MARKS = pa.schema(
 def mark_key(month: date, category: int, bucket: int) -> int:
     """Month, category and bucket in one integer, so that a join compares one number."""
     return ((month.year * 12 + month.month) * 2**32 + category) * 2**12 + bucket
+
+
+def _marks(month: date, category: int, buckets: np.ndarray, usual: "_Usual") -> pa.Table:
+    """Rows of MARKS for the buckets of a category."""
+    ranks = np.interp(buckets, usual.buckets, usual.ranks) if usual.buckets else np.zeros(len(buckets))
+    units = pa.array(np.rint(ranks * 10**4).astype(np.int32), mask=(buckets == UNRANKED) | (not usual.buckets))
+    return pa.table(
+        [
+            pa.array(mark_key(month, category, 0) + buckets.astype(np.int64)),
+            pc.multiply(units.cast(pa.decimal128(10, 0)), pa.scalar(Decimal("0.0001"))).cast(MARKS.types[1]),
+            *(pa.repeat(pa.scalar(value, MARKS.types[2]), len(buckets)) for value in (usual.lower, usual.upper)),
+        ],
+        schema=MARKS,
+    )
 
 
 @dataclass(frozen=True)
@@ -133,8 +140,9 @@ def _bounds_by_category(bounds: pa.Table) -> dict[tuple[date, int], _Usual]:
 def _histograms(history: pa.Table, measured: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Category → buckets in order and the lines in each; WHOLE_SHOP: of all lines, also those without a category."""
     lines = history.filter((pc.field("measured") == measured) & (pc.field("bucket") != UNRANKED))
+    lines = lines.group_by(["category_hash", "bucket"]).aggregate([("line_count", "sum")])
     lines = lines.sort_by([("category_hash", "ascending"), ("bucket", "ascending")])
-    category, bucket, count = (lines[name].to_numpy() for name in ("category_hash", "bucket", "line_count"))
+    category, bucket, count = (lines[name].to_numpy() for name in ("category_hash", "bucket", "line_count_sum"))
     if not len(lines):
         return {}
     found, starts = np.unique(category, return_index=True)
