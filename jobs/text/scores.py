@@ -29,9 +29,12 @@ def _may_hold_text(file: pq.FileMetaData) -> bool:
         return True
     groups = (file.row_group(n).column(names.index("text")) for n in range(file.num_row_groups))
     return any(
-        group.statistics is None
-        or not group.statistics.has_null_count
-        or group.statistics.null_count < group.num_values
+        group.num_values > 0
+        and (
+            group.statistics is None
+            or not group.statistics.has_null_count
+            or group.statistics.null_count < group.num_values
+        )
         for group in groups
     )
 
