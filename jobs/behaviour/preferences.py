@@ -33,10 +33,11 @@ def _favourite(wanted: "DataFrame", of: str) -> "DataFrame":
     from pyspark.sql import functions as F
 
     names, last = _places(wanted, of), F.lit(2**_PLACE_BITS - 1)
-    totals = wanted.where(F.col(of).isNotNull()).groupBy("customer_key", of).agg(F.sum("weight").alias("weight"))
     rank = F.shiftleft("weight", _PLACE_BITS) + last - F.col("place")
     chosen = (
-        totals.join(F.broadcast(names), of)
+        wanted.join(F.broadcast(names), of)
+        .groupBy("customer_key", "place")
+        .agg(F.sum("weight").alias("weight"))
         .groupBy("customer_key")
         .agg(F.sum("weight").alias("total"), F.max(rank).alias("rank"))
         .withColumn("place", last - F.col("rank").bitwiseAND(last))
