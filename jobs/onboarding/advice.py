@@ -17,14 +17,14 @@ from jobs.onboarding.hints import (
 from jobs.onboarding.trial import Refusal
 from jobs.reading.dimension import Dimension
 from jobs.reading.feed import Feed
-from jobs.reading.times import times
+from jobs.reading.times import SINCE_1970, times
 
 ENCODINGS = ("cp1252", "gb18030", "cp1251")
 
 
 def fits(texts: list[str], form: str, assumed_year: int = 0) -> int:
     """How many of the texts the project's own reader takes by that format."""
-    year = 0 if re.search("%[Yy]", form) else assumed_year or 2000
+    year = 0 if re.search("%[Yy]", form) or form in SINCE_1970 else assumed_year or 2000
     return len(texts) - times(pa.array(texts, pa.string()), (form,), year)[0].null_count
 
 
@@ -53,37 +53,31 @@ _PLAIN = (
     ("stray_return", "a carriage return within the line"),
     ("not_json", "not one JSON object on one line"),
     (r".*_not_one_value", "the key holds a list or an object: name a key within it by a dot, as in user.id"),
-    ("event_date_too_early", "dated before 1990: a clock that was never set, or a year of two digits"),
+    ("event_date_too_early", "dated before 1990: a clock that was never set, a year of two digits, or seconds that "
+     "`unix_ms` takes for milliseconds"),
     ("event_date_after_arrival", "dated after the day of its file: is `timezone` the one of the file's times?"),
     ("event_type_missing", "the column is empty: `default:` under event_type says what such rows are"),
     ("event_time_missing", "a row without a time says nothing of any day"),
 )  # fmt: skip
 
 
-_UNREADABLE = (
-    (r":\d\d([.,]\d+)?[+-]\d\d:?\d\d$", "ends in an offset from UTC", "export the shop's own time"),
-    (r":\d\d[.,]\d+\D*$", "has parts of seconds", "export whole seconds"),
-)
-
-
 def _of_times(texts: Counter[str], feed: Feed) -> str:
     found = [text.strip() for text in texts]
     if not found:
         return ""
-    if unit := epoch_unit(found):
-        return f"these look like {unit} since 1970, which time_formats cannot read: export them as dates and times"
-    for pattern, what, instead in _UNREADABLE:
-        if re.search(pattern, found[0]):
-            return f"{found[0]!r} {what}, which time_formats cannot read: {instead}"
     forms = time_formats_for(found, lambda some, form: fits(some, form, feed.assumed_year))
     if not forms:
-        return f"no usual format fits {found[0]!r}; one is made of %Y %y %m %d %b %B %-d %-m %H %M %S, or %I with %p"
+        return (
+            f"no usual format fits {found[0]!r}; one is made of %Y %y %m %d %b %B %-d %-m %H %M %S %f %z, or %I with %p"
+        )
     hint = f"add {forms[0]!r} to time_formats"
     if forms[1:]:
         hint += f" (or, if that is how the shop writes it, {' or '.join(map(repr, forms[1:]))})"
+    if unit := epoch_unit(found):
+        return f"{hint}: these look like {unit} since 1970"
     if not re.search("%[Yy]", forms[0]) and not feed.assumed_year:
         hint += ", and `assumed_year:` the year, which they lack"
-    if forms[0].endswith(("Z", "UTC")):
+    if forms[0].endswith("UTC"):
         hint += ", and `timezone: UTC`, which they state"
     return hint
 

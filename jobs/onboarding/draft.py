@@ -1,6 +1,7 @@
 """A first mapping for files no one has described yet: guessed from names and values, to be read and corrected."""
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from jobs.onboarding.hints import (
 from jobs.onboarding.sniff import Sample, read_sample
 from jobs.onboarding.streams import compression_of, files_below
 from jobs.reading.feed import FILLABLE
-from jobs.reading.times import times
+from jobs.reading.times import SINCE_1970, times
 
 MOST_TYPES = 30
 """A column of more distinct values than this says no event types."""
@@ -50,8 +51,6 @@ def draft(name: str, path: Path) -> str:
         *(f"      {target}: {_quoted(column)}" for target, column in columns.items()),
     ]
     unread = [each for each in sample.names if each not in {*columns.values(), event_type}]
-    if unit := epoch_unit(sample.texts.get(event_time, [])[:1000]):
-        lines.append(f"      # {event_time} counts {unit} since 1970, which cannot be read: export dates and times")
     lines += [f"      # columns not used yet: {', '.join(unread)}"] if unread else []
     lines.append(f"      # can be filled too: {', '.join(name for name in FILLABLE if name not in columns)}")
     return "\n".join(lines) + "\n"
@@ -64,7 +63,7 @@ def _time_of(sample: Sample) -> tuple[str, list[str]]:
         texts = sample.texts.get(name, [])
         if not texts and name == named and sample.layout.format == "parquet":
             return name, []  # typed
-        if epoch_unit(texts[:1000]):
+        if name != named and epoch_unit(texts[:1000]):  # a barcode or an id may look like one
             continue
         if forms := time_formats_for(texts[:1000], fits):
             return name, forms[:1]
@@ -102,7 +101,7 @@ def _span(texts: list[str], formats: list[str]) -> tuple[str, str]:
 
 
 def _lacks_year(formats: list[str]) -> bool:
-    return bool(formats) and formats != ["?"] and "%Y" not in formats[0] and "%y" not in formats[0]
+    return bool(formats) and not {"?", *SINCE_1970} & {*formats} and not re.search("%[Yy]", formats[0])
 
 
 def _layout_lines(sample: Sample) -> list[str]:

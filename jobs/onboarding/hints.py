@@ -8,12 +8,13 @@ from itertools import product
 DATE_FORMS = (
     "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%m%d", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d",
     "%-d.%-m.%Y", "%-d/%-m/%Y", "%-m/%-d/%Y", "%Y-%-m-%-d", "%Y/%-m/%-d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y",
-    "%y-%m-%d", "%-m/%-d/%y", "%-d/%-m/%y", "%-d.%-m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y",
-    "%d %B %Y", "%-m-%-d", "%-d.%-m.", "%m-%d",
+    "%y-%m-%d", "%-m/%-d/%y", "%-d/%-m/%y", "%-d.%-m.%y", "%d %b %Y", "%d-%b-%Y", "%d/%b/%Y", "%d-%b-%y", "%b %d, %Y",
+    "%B %d, %Y", "%d %B %Y", "%-m-%-d", "%-d.%-m.", "%m-%d",
 )  # fmt: skip
 TIME_FORMS = (
-    "", " %H:%M:%S", "T%H:%M:%S", " %H:%M", "T%H:%M:%SZ", "T%H:%M", " %H:%M:%S UTC", " %I:%M:%S %p", " %I:%M %p",
-    " %H.%M",
+    "", " %H:%M:%S", "T%H:%M:%S", " %H:%M", "T%H:%M:%S%z", "T%H:%M", " %H:%M:%S UTC", " %I:%M:%S %p", " %I:%M %p",
+    " %H.%M", "T%H:%M:%S.%f%z", " %H:%M:%S%z", " %H:%M:%S.%f%z", " %H:%M:%S %z", " %H:%M:%S.%f", "T%H:%M:%S.%f",
+    " %H:%M:%S.%f UTC", " %H:%M:%S,%f", " %H:%M:%S.%f %z", "T%H:%M%z", ":%H:%M:%S %z",
 )  # fmt: skip
 FORMS = (*(d + t for d, t in product(DATE_FORMS, TIME_FORMS)), "%Y%m%d%H%M%S", "%Y%m%d%H%M")
 
@@ -62,6 +63,7 @@ USUAL_COLUMNS = {
     "text": ("text", "review", "comment", "message", "review_text", "search_term", "query"),
     "rating": ("rating", "stars", "score"),
 }  # fmt: skip
+EPOCH_FORMS = {"seconds": "unix", "milliseconds": "unix_ms"}
 YEAR_1990, YEAR_2100 = 631_152_000, 4_102_444_800  # in seconds since 1970
 EVENT_TYPE_COLUMNS = ("event_type", "event", "type", "action", "behavior", "behaviour", "behavior_type", "kind",
                       "event_name", "activity")  # fmt: skip
@@ -74,6 +76,8 @@ def time_formats_for(texts: Sequence[str], fits: Callable[[Sequence[str], str], 
     month: who knows the shop decides.
     """
     texts = [text for text in texts if text]
+    if unit := epoch_unit(texts):
+        return [EPOCH_FORMS[unit]]
     shape = _shape(texts[0]) if texts else ""
     plausible = [form for form in FORMS if texts and _could_write(form, shape)]
     scored = [(fits(texts, form), -n, form) for n, form in enumerate(plausible)]
@@ -90,14 +94,15 @@ def _shape(text: str) -> str:
 
 def _could_write(form: str, shape: str) -> bool:
     """A cheap look before the reader is asked: same punctuation in the same order."""
-    written = re.sub("%-?[YmdyHMSI]", "9", form)
-    return shape == _shape(re.sub("%[bBp]", "a", written))
+    written = re.sub("%[bBp]", "a", re.sub("%-?[YmdyHMSIf]", "9", form))
+    zones = ("Z", "+9", "+9:9", "-9", "-9:9") if "%z" in written else ("",)
+    return shape in {_shape(written.replace("%z", zone)) for zone in zones}
 
 
 def epoch_unit(texts: Iterable[str]) -> str:
-    """``seconds`` or ``milliseconds`` where every text counts them since 1970, to between 1990 and 2100; else empty."""
+    """A key of EPOCH_FORMS where every text counts them since 1970, to between 1990 and 2100; else empty."""
     texts = [text for text in texts if text]
-    for unit, digits, scale in (("seconds", r"\d{9,10}(\.0+)?", 1), ("milliseconds", r"\d{12,13}", 1000)):
+    for unit, digits, scale in (("seconds", r"\d{9,10}(\.\d+)?", 1), ("milliseconds", r"\d{12,13}(\.\d+)?", 1000)):
         if not texts or not all(re.fullmatch(digits, text) for text in texts):
             continue
         if all(YEAR_1990 <= float(text) / scale < YEAR_2100 for text in texts):

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from jobs.reading.feed import Feed
 from jobs.reading.mapping import Mapping
+from jobs.reading.times import tells_hour
 
 
 def origin_of(name: str, feed: Feed, mapping: Mapping) -> tuple[str, list[str]]:
@@ -47,7 +48,7 @@ def _of_day(name: str, feed: Feed, mapping: Mapping) -> tuple[str, list[str]]:
 
 
 def _tells_hours(feed: Feed) -> bool:
-    return not feed.time_formats or any("%H" in form or "%I" in form for form in feed.time_formats)
+    return not feed.time_formats or any(map(tells_hour, feed.time_formats))
 
 
 def _how(target: str, feed: Feed) -> str:

@@ -34,7 +34,7 @@ def dimension_rows(
     """
     table, size = TABLES[dimension.table], len(parsed.line)
     schema, failed = arrow_schema(table), {}
-    columns = {name: _column(name, parsed, dimension, schema, failed) for name in schema.names}
+    columns = {name: _column(name, parsed, dimension, mapping.timezone, schema, failed) for name in schema.names}
     ids = clean(_text(parsed, dimension, dimension.key), dimension.ids.get(dimension.key))
     columns |= {
         "source": Coded.constant(mapping.source, size).arrow(),
@@ -50,7 +50,7 @@ def dimension_rows(
 
 
 def _column(
-    name: str, parsed: Parsed, dimension: Dimension, schema: pa.Schema, failed: dict[str, np.ndarray]
+    name: str, parsed: Parsed, dimension: Dimension, timezone: str, schema: pa.Schema, failed: dict[str, np.ndarray]
 ) -> pa.Array:
     kind = schema.field(name).type
     if name not in dimension.columns:
@@ -58,7 +58,8 @@ def _column(
     column, meanings = dimension.columns[name][0], dimension.values.get(name, {})
     if pa.types.is_date(kind):
         given = parsed.rows[column]
-        read = read_times(given.mapped(tidy) if isinstance(given, Coded) else given, dimension.time_formats, 0, "UTC")
+        given = given.mapped(tidy) if isinstance(given, Coded) else given
+        read = read_times(given, dimension.time_formats, 0, timezone)
         failed |= {f"{column}_not_a_time": read.unread} if read.unread.any() else {}
         return read.date
     text = _text(parsed, dimension, name)

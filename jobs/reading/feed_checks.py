@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.reading.layout import FORMATS, WHITESPACE
+from jobs.reading.times import SINCE_1970
 from jobs.reading.yaml_lines import Lined, is_text
 
 MOST_YEARS = (1990, 2100)
@@ -67,12 +68,13 @@ def check_times(raw: Lined, assumed_year: int = 0) -> tuple[str, ...]:
     """The time formats; each must say which day it is, with the ``assumed_year`` (0: none) where it names no year."""
     formats = raw.get("time_formats", ())
     for form in formats:
-        if assumed_year and re.search("%[Yy]", form):
+        if assumed_year and (re.search("%[Yy]", form) or form in SINCE_1970):
             raw.fail(f"assumed_year is for formats without a year, {form!r} has one", "assumed_year")
-        if not _says_a_day(f"%Y {form}" if assumed_year else form):
+        if form not in SINCE_1970 and not _says_a_day(f"%Y {form}" if assumed_year else form):
             raw.fail(
                 f"time_formats: {form!r} must say a day by %Y %y %m %d %b %B (%-m, %-d) and may say a time of it by "
-                "%H %M %S, or %I with %p; where it names no year, assumed_year does",
+                "%H %M %S (with %f, %z), or %I with %p; where it names no year, assumed_year does. What counts from "
+                f"1970 is {' or '.join(SINCE_1970)}",
                 "time_formats",
             )
     if assumed_year and not MOST_YEARS[0] <= assumed_year <= MOST_YEARS[1]:
@@ -83,7 +85,12 @@ def check_times(raw: Lined, assumed_year: int = 0) -> tuple[str, ...]:
 def _says_a_day(form: str) -> bool:
     """Whether a time comes back, as far as it is written, when the format writes and reads it."""
     sample, plain = datetime(2001, 2, 3, 16, 5, 6, tzinfo=UTC), re.sub("%-([md])", r"%\1", form)
-    if not set(re.findall("%(.?)", plain)) <= set("YymdbBHMSIp"):
+    codes = set(re.findall("%(.?)", plain))
+    if (
+        not codes <= set("YymdbBHMSIpfz")
+        or ("f" in codes and "S" not in codes)
+        or ("z" in codes and not codes & {*"HI"})
+    ):
         return False
     try:
         again = datetime.strptime(sample.strftime(plain), plain).replace(tzinfo=UTC)

@@ -1,5 +1,6 @@
 """YAML that remembers where it stands, and its checks against a dataclass: what is wrong is told with file and line."""
 
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from datetime import date
@@ -49,10 +50,19 @@ def load_lined(text: str, file: str) -> Lined:
         loader.name = file
         raw = loader.get_single_data()
     except yaml.YAMLError as error:
-        raise SetupError(f"{file} is not YAML: {error}") from error
+        raise SetupError(f"{file} is not YAML: {error}{_on_quotes(text, error)}") from error
     if not isinstance(raw, Lined):
         raise SetupError(f"{file}, line 1: the file must be key: value pairs")
     return raw
+
+
+def _on_quotes(text: str, error: yaml.YAMLError) -> str:
+    """What may mend the line that YAML stopped at, where its text begins with a sign that YAML reads otherwise."""
+    mark = getattr(error, "problem_mark", None)
+    line = text.splitlines()[mark.line].strip() if mark and mark.line < len(text.splitlines()) else ""
+    if not re.search(r"(: +|- +|\[|, *)(\{[^{}]*\}[^\s,}\]]|[%@`])", line):
+        return ""
+    return f'\nA text that begins with {{ or % needs quotes around it, as in files: "{{ds}}.csv"; here: {line}'
 
 
 def _list_of(check: Callable[[Any], bool], least: int) -> Callable[[Any], bool]:

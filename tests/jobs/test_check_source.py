@@ -164,11 +164,16 @@ def test_lines_are_numbered_as_in_the_file_whatever_the_pieces(corner_shop, tmp_
         ({}, ["c1,04/03/2024,sale,o,p,1,1,0,0"], "add '%d/%m/%Y' to time_formats (or, if that is how"),
         # 31 March cannot be the third day of a month that is none.
         ({}, ["c1,31/03/2024,sale,o,p,1,1,0,0"], "add '%d/%m/%Y' to time_formats\n"),
-        ({}, ["c1,1709550000,sale,o,p,1,1,0,0"], "seconds since 1970"),
-        ({}, ["c1,2024-03-04T10:00:00+01:00,sale,o,p,1,1,0,0"], "ends in an offset from UTC"),
-        ({}, ["c1,2024-03-04T10:00:00Z,sale,o,p,1,1,0,0"], "to time_formats, and `timezone: UTC`, which they state"),
+        ({}, ["c1,1709550000,sale,o,p,1,1,0,0"], "add 'unix' to time_formats: these look like seconds since 1970"),
+        ({}, ["c1,1709550000123,sale,o,p,1,1,0,0"], "add 'unix_ms' to time_formats: these look like milliseconds"),
+        # A zone that the time tells itself, and one that the format's words state.
+        ({}, ["c1,2024-03-04T10:00:00+01:00,sale,o,p,1,1,0,0"], "add '%Y-%m-%dT%H:%M:%S%z' to time_formats\n"),
+        ({}, ["c1,2024-03-04T10:00:00Z,sale,o,p,1,1,0,0"], "add '%Y-%m-%dT%H:%M:%S%z' to time_formats\n"),
+        ({}, ["c1,2024-03-04 10:00:00 UTC,sale,o,p,1,1,0,0"], "to time_formats, and `timezone: UTC`, which they state"),
         ({}, ["c1,04-13-2024,sale,o,p,1,1,0,0"], "add '%m-%d-%Y' to time_formats"),
-        ({}, ["c1,2024-03-04T10:00:00.123Z,sale,o,p,1,1,0,0"], "has parts of seconds"),
+        ({}, ["c1,2024-03-04T10:00:00.123Z,sale,o,p,1,1,0,0"], "add '%Y-%m-%dT%H:%M:%S.%f%z' to time_formats\n"),
+        ({}, ["c1,2024-03-04 10:00:00.5,sale,o,p,1,1,0,0"], "add '%Y-%m-%d %H:%M:%S.%f' to time_formats\n"),
+        ({}, ["c1,04/Mar/2024:10:00:00 -0800,sale,o,p,1,1,0,0"], "add '%d/%b/%Y:%H:%M:%S %z' to time_formats\n"),
         ({}, ["c1,6-4,sale,o,p,1,1,0,0"], "`assumed_year:` the year, which they lack"),
         # Words of the shop: what they usually mean, and a question mark for what no one knows.
         ({}, ["c1,2024-03-04,pv,o,p,1,1,0,0", "c1,2024-03-04,zap,,,,,,"], 'values: {"pv": view, "zap": ?}'),
@@ -271,7 +276,9 @@ def test_json_lines_and_parquet_are_tried_alike(check, tmp_path):
     assert "history.csv:20  at=?" in out
 
 
-MOMENTS = st.datetimes(datetime.fromisoformat("1991-01-01"), datetime.fromisoformat("2060-01-01"))
+MOMENTS = st.datetimes(
+    datetime.fromisoformat("1991-01-01"), datetime.fromisoformat("2060-01-01"), timezones=st.just(UTC)
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -474,6 +481,27 @@ def test_what_no_feed_reads_is_named_with_the_way_out(check, tmp_path, data, sai
 
 def test_a_column_named_with_a_bracket_is_no_list(tmp_path):
     assert "event_time: when" in drafted(tmp_path, "export.csv", b"[user],when\nu,2024-03-04\n")
-    # Names and no rows, or seconds: the column is named, its format asked for.
+    # Names and no rows: the column is named, its format asked for.
     assert 'time_formats: ["?"]' in drafted(tmp_path, "empty.csv", b"user,when\n")
-    assert "counts seconds since 1970" in drafted(tmp_path, "unix.csv", b"user,when\nu,1709550000\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("1709550000", "unix"),
+        ("1709550000123", "unix_ms"),
+        ("2024-03-04T11:00:00Z", "%Y-%m-%dT%H:%M:%S%z"),
+        ("2024-03-04 11:00:00.250+00", "%Y-%m-%d %H:%M:%S.%f%z"),
+    ],
+)
+def test_a_draft_reads_moments_whatever_tells_them(tmp_path, text, form):
+    made = drafted(tmp_path, "export.csv", f"user,when\nu,{text}\n".encode())
+    mapping = parse_mapping(made, "new_shop.yaml")
+    assert mapping.feeds[0].time_formats == (form,)
+    assert mapping.feeds[0].assumed_year == 0
+    assert mapping.expected.first == date(2024, 3, 4)
+
+
+def test_a_barcode_is_no_time(tmp_path):
+    # 4006381333931 could count milliseconds to 2096; only a column called a time may be one.
+    assert 'event_time: "?"' in drafted(tmp_path, "export.csv", b"user,ean\nu,4006381333931\n")

@@ -91,6 +91,22 @@ def test_an_unknown_source_is_told_with_the_known_ones():
         ('"%Y-%m-%d"]', '"%H:%M"]', r"line 13: time_formats: '%H:%M' must say a day"),
         ('"%Y-%m-%d"]', '"%Y-%m-%d %I"]', r"line 13: time_formats: '%Y-%m-%d %I' must say"),
         ('"%Y-%m-%d"]', '"%Y-%m-%d%z"]', r"line 13: time_formats: '%Y-%m-%d%z' must say"),
+        # An offset or parts of a second belong to a time of day; what counts from 1970 names its own year.
+        ('"%Y-%m-%d"]', '"%Y-%m-%d %H:%M.%f"]', r"line 13: time_formats: '%Y-%m-%d %H:%M.%f' must say"),
+        ('"%Y-%m-%d"]', '"%Y-%m-%d %H%z%z"]', r"line 13: time_formats: '%Y-%m-%d %H%z%z' must say"),
+        ('"%Y-%m-%d"]', '"unix_us"]', r"line 13: time_formats: 'unix_us' must .* from 1970 is unix or unix_ms"),
+        (
+            '["%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]',
+            '["unix"]\n    assumed_year: 2014',
+            r"line 14: assumed_year is for formats without a year, 'unix' has one",
+        ),
+        # What needs quotes in YAML.
+        (
+            "ds={ds}/sales.csv.gz",
+            "{ds}.csv",
+            r"is not YAML: (?s:.*) needs quotes around it, .* here: files: \{ds\}.csv",
+        ),
+        ('["%Y-%m-%d %H', "[%Y-%m-%d %H", r"is not YAML: (?s:.*) begins with \{ or % needs quotes"),
         # Which files.
         ("ds={ds}/sales", "ds={day}/sales", r"line 12: files: .* holds a placeholder that is not \{ds\}"),
         ("ds={ds}/sales", "ds={ds/sales", r"line 12: files: .* holds a placeholder"),
