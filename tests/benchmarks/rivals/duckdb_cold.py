@@ -77,7 +77,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, days: str, lake: Path, ds: da
     orders = f"(SELECT customer_key, event_date, unnest(order_ids) AS order_id FROM {days})"
     make_views(
         connection,
-        aged=sql.aged(rows, f"{ds}"),
+        added_up=sql.aged(rows, f"{ds}"),
         purchase_days=f"SELECT DISTINCT customer_key, event_date FROM {days} WHERE purchase_count > 0",
         order_ages=f"SELECT customer_key, order_id, min({sql.age_of('event_date', f'{ds}')}) AS age FROM {orders} "
         "GROUP BY customer_key, order_id",
@@ -98,6 +98,7 @@ def write_features(connection: duckdb.DuckDBPyConnection, ds: date, target: Path
     text = sql.template("features").format(
         ds=ds,
         target=target,
+        ages=sql.ages(),
         window_sums=sql.named(sql.window_sums()),
         purchase_days=sql.named(bought),
         order_counts=sql.named(orders),

@@ -31,12 +31,12 @@ def from_events(lake: Path, target: Path, ds: date) -> None:
     age = sql.age_of("event_date", f"{ds}")
     bought = f"FROM {events} WHERE event_type = 'purchase'"
     rows = sql.behaviour(events, files(lake / "text_scores", days), age)
-    connection.execute(f"CREATE TEMP TABLE aged AS {rows}")
+    connection.execute(f"CREATE TEMP TABLE added_up AS {rows}")
     make_views(
         connection,
         purchase_days=f"SELECT DISTINCT customer_key, event_date {bought}",
         order_ages=f"SELECT customer_key, order_id, min({age}) AS age {bought} AND order_id IS NOT NULL GROUP BY ALL",
-        lives=lives("aged"),
+        lives=lives("added_up"),
         demographics=f"SELECT * FROM {files(lake / 'customers', days_of(lake / 'customers', ds))}",
     )
     write_features(connection, ds, target / "features.parquet")
@@ -108,7 +108,7 @@ def read_rollups(connection: duckdb.DuckDBPyConnection, lake: Path, target: Path
         connection,
         rows=rows,
         histories=histories,
-        aged=sql.aged("rows", f"{ds}"),
+        added_up=sql.aged("rows", f"{ds}"),
         purchase_days="SELECT DISTINCT customer_key, unnest(purchase_dates) AS event_date FROM histories",
         order_ages="SELECT customer_key, order_id, min(age) AS age FROM ("
         f"SELECT customer_key, unnest(order_ids) AS order_id, {age} AS age FROM rows UNION ALL "

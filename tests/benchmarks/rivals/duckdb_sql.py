@@ -142,12 +142,25 @@ def aged(rows: str, ds: str) -> str:
 
 
 def window_sums() -> dict[str, str]:
-    """<measure>_<days>d → expression over a customer's ages, for every measure and window that a feature asks for."""
-    merges = {"sum": "sum", "max": "max", "bits": "bit_or"}
-    return {
-        f"{name}_{days}d": f"{merges[MEASURE[name].merge]}({name}) FILTER (age <= {WINDOWS_DAYS.index(days)})"
-        for name, days in sorted(_asked())
-    }
+    """<measure>_<days>d → expression over a customer's row of each age, a0 … a4.
+
+    Joined rather than added up by filters, which takes three times as long.
+    """
+    return {f"{name}_{days}d": _merged(name, WINDOWS_DAYS.index(days) + 1) for name, days in sorted(_asked())}
+
+
+def _merged(name: str, ages: int) -> str:
+    values = [f"coalesce(a{age}.{name}, 0)" for age in range(ages)]
+    if MEASURE[name].merge == "max":
+        return f"greatest({', '.join(values)})"
+    return (" | " if MEASURE[name].merge == "bits" else " + ").join(values)
+
+
+def ages() -> str:
+    """The joins that ``window_sums`` is over."""
+    return " ".join(
+        f"LEFT JOIN (FROM aged WHERE age = {n}) AS a{n} USING (customer_key)" for n in range(len(WINDOWS_DAYS))
+    )
 
 
 def _asked() -> set[tuple[str, int]]:
@@ -165,7 +178,7 @@ def _asked() -> set[tuple[str, int]]:
 
 
 def features() -> dict[str, str]:
-    """Feature → expression over window_sums, days and orders by window."""
+    """Feature → expression over window sums, days and orders by window."""
     found = {}
     for days in WINDOWS_DAYS:
         found |= {f"{name}_{days}d": _number(name, days) for name in WINDOW_SUMS}

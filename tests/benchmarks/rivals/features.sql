@@ -1,10 +1,11 @@
--- aged, purchase_days, order_ages, lives and demographics → one row per customer as of {ds}.
--- aged: measures by customer_key and age, the number of windows that lie before the rows. purchase_days: distinct dates.
+-- added_up, purchase_days, order_ages, lives and demographics → one row per customer as of {ds}.
+-- added_up: measures by customer_key and age, the number of windows that lie before the rows. purchase_days: distinct dates.
 -- order_ages: distinct orders with the age of their latest line. lives: first and last event, money paid, ever.
 COPY (
-    WITH sums AS (
+    WITH aged AS MATERIALIZED (FROM added_up),
+    sums AS (
         SELECT customer_key, {window_sums}
-        FROM aged GROUP BY customer_key
+        FROM (SELECT customer_key FROM lives) {ages}
     ),
     gaps AS (
         SELECT customer_key, event_date,
