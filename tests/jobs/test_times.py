@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from expectations.dimensions import CUSTOMERS
 from expectations.events import EVENTS
 from jobs.ingest import ingest_days
 from jobs.lake import LakeTable
+from jobs.land import land_files
 from jobs.reading.coded import Coded
 from jobs.reading.fixed_times import has_places, read_fixed
 from jobs.reading.mapping import parse_mapping
 from jobs.reading.times import _by_parts, read_times, times
-from tests.jobs.corner_shop import CORNER_SHOP
+from tests.jobs.corner_shop import CORNER_SHOP, HEADER
 
 BERLIN = "Europe/Berlin"
 ISO = "%Y-%m-%dT%H:%M:%S"
@@ -198,3 +200,26 @@ def test_events_are_dated_by_the_clock_of_the_shop(home, land):
         (datetime(2024, 3, 4, 23, tzinfo=UTC), day, 0),
         (datetime(2024, 3, 4, 23, 30, 0, 250_000, UTC), day, 0),
     ]
+
+
+def test_a_history_is_split_and_dimensions_dated_by_the_clock_of_the_shop(home):
+    mapping = parse_mapping(CORNER_SHOP.replace('"%Y-%m-%d"]', f'"{ISO}%z"]') + PEOPLE, "corner_shop.yaml")
+    # 23:30 of UTC is the next day of the shop.
+    (home.path / "all.csv").write_text(f"{HEADER}\nc1,2024-03-04T23:30:00Z,look,,p1,,,,\n")
+    land_files(home.landing / "corner_shop", mapping.feeds[0], mapping.timezone, [home.path / "all.csv"])
+    (home.landing / "corner_shop" / "people.csv").write_text("who,since\nc1,2024-01-31T23:30:00Z\n")
+    assert ingest_days(home, [mapping], [date(2024, 3, 5)]) == []
+    assert [str(e["event_date"]) for e in LakeTable(home, EVENTS).read_arrow([date(2024, 3, 5)]).to_pylist()] == (
+        ["2024-03-05"]
+    )
+    (person,) = LakeTable(home, CUSTOMERS).read_arrow([date(2024, 1, 1)]).to_pylist()
+    assert person["signup_date"] == date(2024, 2, 1)
+
+
+PEOPLE = f"""
+dimensions:
+  - table: customers
+    files: people.csv
+    time_formats: ["{ISO}%z"]
+    columns: {{customer_id: who, signup_date: since}}
+"""
