@@ -43,7 +43,8 @@ CUSTOMER_MONTH = Table(
         Column(name="period_start_date", type="date",
                description="arrival_month for events of the month itself; for earlier events, their event date."),
         Column(name="first_event_date", type="date", description="Earliest event date in the row."),
-        Column(name="last_event_date", type="date", description="Latest event date in the row."),
+        Column(name="last_event_date", type="date", nullable=True,
+               description="Latest event date in the row with more than campaign contacts; null without one."),
         *_MEASURES,
         _ORDER_IDS,
         _PURCHASE_DATES,
@@ -61,7 +62,8 @@ CUSTOMER_HISTORY = Table(
         CUSTOMER_KEY,
         _ARRIVAL_MONTH,
         Column(name="first_event_date", type="date", description="Date of the first event of any type."),
-        Column(name="last_event_date", type="date", description="Date of the last event of any type."),
+        Column(name="last_event_date", type="date", nullable=True,
+               description="Date of the last event that was not a campaign contact; null without one."),
         Column(name="purchase_amount", type="decimal", minimum=0, unit="currency",
                description="Money paid, before refunds."),
         _ORDER_IDS,
@@ -110,10 +112,11 @@ PREFERENCES = Table(
 
 NOT_MODEL_INPUTS = (
     "tenure_days", "frequency_days", "order_count",
-    *(c.name for c in FEATURE_COLUMNS if c.name.endswith(("_180d", "_365d"))),
+    *(c.name for c in FEATURE_COLUMNS if c.name.endswith(("_180d", "_365d")) and not c.nullable),
 )  # fmt: skip
-"""Numbers that grow with the data's own age while the data are younger than the window. Data begin on one day for
-everybody, so such a number is a calendar clock: on the day of scoring it stands beyond all that training has seen."""
+"""Sums and counts that grow with the data's own age while the data are younger than the window. Data begin on one day
+for everybody, so such a number is a calendar clock: on the day of scoring it stands beyond all that training has seen.
+Ratios and means over the same windows are none."""
 
 # What a model may look at: every other number of the features table, in the contract's order.
 FEATURE_NAMES = tuple(
@@ -123,7 +126,7 @@ FEATURE_NAMES = tuple(
 FEATURES = Table(
     name="features",
     description="Recency, frequency, monetary value and behaviour of each customer seen so far, point-in-time correct: "
-    "only  events that had happened and had arrived by snapshot_date.",
+    "only events that had happened and had arrived by snapshot_date.",
     grain="one row per customer and snapshot date",
     key=("customer_key",),
     partition="snapshot_date",

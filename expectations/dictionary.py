@@ -97,7 +97,7 @@ def _lake_table(table: Table) -> str:
 
 
 def _checks(checks: Iterable[Check]) -> Iterator[str]:
-    yield from (f"- Check ({check.severity}) {_code(check.label)}: {expected(check)} ({check.why})" for check in checks)
+    yield from (f"- Check ({check.severity}) `{check.label}`: {expected(check)} ({check.why})" for check in checks)
 
 
 def _columns(table: Table, type_of: Callable[[Column], str]) -> str:

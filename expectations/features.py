@@ -24,7 +24,7 @@ LONG_WINDOW_SUMS = (
 )  # fmt: skip
 """Measures that the ratio windows alone add up: too rare for shorter ones."""
 TOPIC_SUMS = tuple(f"{topic}_text_count" for topic in TOPICS)
-"""Measures that the longest window alone adds up."""
+"""Measures that the ratio windows add up, of texts."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ RATIOS = (
           ("discounted_count",), ("purchase_count",), 1),
     Ratio("coupon_rate", "events per line", "Coupons redeemed per purchase line",
           ("coupon_count",), ("purchase_count",)),
-    Ratio("price_rank_mean", "share", "Mean rank of the price paid among its category's prices, 0 (cheapest) to 1",
+    Ratio("price_rank_mean", "share", "Mean rank of an item's price, as the source tells it, in its category, 0 to 1",
           ("price_rank_sum",), ("price_rank_count",), 1),
     Ratio("open_rate", "events per contact", "Campaign messages opened per contact",
           ("campaign_open_count",), ("campaign_count",)),
@@ -101,9 +101,18 @@ def _ratio(ratio: Ratio, days: int) -> Column:
 
 def _distinct(what: str, days: int) -> Column:
     return Column(name=f"{what}_diversity_{days}d", type="double", minimum=0, unit="distinct values",
-                  description=f"Distinct values of {what.replace('_', ' ')}, {_over(days)}; estimated by "
-                  f"linear counting over {64 * len(SKETCHES[what][1])} bits, standard error below 10 % up to "
-                  f"{300 if len(SKETCHES[what][1]) == 2 else 60}.")  # fmt: skip
+                  description=f"Distinct values of {what.replace('_', ' ')}, {_over(days)}; {_error(what)}.",
+    )  # fmt: skip
+
+
+def _error(what: str) -> str:
+    """What linear counting promises, by simulation: see tests/jobs/test_behaviour.py."""
+    words = len(SKETCHES[what][1])
+    few, most = ((40, 266), (250, 621))[words - 1]
+    return (
+        f"estimated by linear counting over {64 * words} bits, standard error below 10 % up to {few}; at most {most}, "
+        "which means that many or more"
+    )
 
 
 def _long_window(days: int) -> tuple[Column, ...]:
@@ -127,8 +136,8 @@ _LIFE = (
            description="Days since the customer's first event of any type."),
     Column(name="recency_days", type="int32", minimum=0, nullable=True, unit="days", impute="worst",
            description="Days since the last purchase; null if there was none."),
-    Column(name="event_recency_days", type="int32", minimum=0, unit="days",
-           description="Days since the last event of any type."),
+    Column(name="event_recency_days", type="int32", minimum=0, nullable=True, unit="days", impute="worst",
+           description="Days since the last event that was not a campaign contact; null if there was none."),
     Column(name="first_purchase_date", type="date", nullable=True,
            description="Date of the first purchase; null if there was none."),
     Column(name="last_purchase_date", type="date", nullable=True,
@@ -154,12 +163,17 @@ _LIFE = (
 
 _VELOCITY = (
     *(Column(name=f"{what}_diversity_{days}d", type="double", minimum=0, unit="distinct values",
-             description=f"Distinct values of {what.replace('_', ' ')}, {_over(days)}; linear counting over 64 bits.")
+             description=f"Distinct values of {what.replace('_', ' ')}, {_over(days)}; {_error(what)}.")
       for days in VELOCITY_WINDOWS_DAYS for what in ("device", "payment_method")),
     Column(name="amount_velocity_7d", type="double", nullable=True, minimum=0, unit="ratio", impute="zero",
-           description="Money paid a day in the last 7 days / that of the last 90; null without a purchase in 90."),
+           description="Money paid a day in the last 7 days / that of the 83 days before; null without a purchase in "
+           "those."),
     Column(name="event_velocity_7d", type="double", nullable=True, minimum=0, unit="ratio", impute="zero",
-           description="Events a day in the last 7 days / that of the last 90; null without an event in 90."),
+           description="Events a day, campaign contacts left out, in the last 7 days / that of the 83 before; null "
+           "without one in those."),
+    Column(name="line_surprise_7d", type="double", nullable=True, minimum=0, unit="ratio", impute="zero",
+           description="Money paid for the dearest purchase line of the last 7 days, 0 without one, / the mean line of "
+           "the 358 days before; null without a line in those."),
     Column(name="rating_mean_365d", type="double", nullable=True, minimum=0, maximum=1, unit="share", impute="median",
            description=f"Mean rating given, from 0 to 1, {_over(365)}; null without one."),
     Column(name="weekend_share_365d", type="double", nullable=True, minimum=0, maximum=1, unit="share",
@@ -185,7 +199,7 @@ FEATURE_COLUMNS: tuple[Column, ...] = (
     *_LIFE,
     *(column for days in WINDOWS_DAYS for column in _window(days)),
     *(column for days in RATIO_WINDOWS_DAYS for column in _long_window(days)),
-    *(_sum(name, WINDOWS_DAYS[-1]) for name in TOPIC_SUMS),
+    *(_sum(name, days) for days in RATIO_WINDOWS_DAYS for name in TOPIC_SUMS),
     *_VELOCITY,
     *_DEMOGRAPHICS,
 )

@@ -105,11 +105,11 @@ MEASURES: tuple[Measure, ...] = (
     _bits("brand_bits", "brands touched"),
     _bits("device_bits", "devices used"),
     _bits("payment_bits", "payment methods used"),
-    _count("text_count", "texts", "Reviews, searches and messages whose sentiment was scored"),
-    _count("negative_text_count", "texts", "Texts of negative sentiment"),
+    _count("text_count", "texts", "Reviews and messages to support whose sentiment was scored"),
+    _count("negative_text_count", "texts", "Reviews and messages to support of negative sentiment"),
     _amount("sentiment_sum", "Sum of the sentiments, each moved from -1 … 1 to 0 … 2", "sentiment + 1"),
     _count("rating_count", "reviews", "Reviews with a rating"),
     _amount("rating_sum", "Sum of the ratings, each from 0 to 1", "shares"),
-    *(_count(f"{topic}_text_count", "texts", f"Texts about {topic}") for topic in TOPICS),
+    *(_count(f"{topic}_text_count", "texts", f"Reviews and messages to support about {topic}") for topic in TOPICS),
 )  # fmt: skip
 MEASURE = {measure.name: measure for measure in MEASURES}

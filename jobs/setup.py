@@ -165,7 +165,7 @@ def shop_text(home: Home) -> str:
     """Whose data the marts show: shop, sources with their time zones and currencies, and what is simulated."""
     mappings = [load_mapping(source) for source in home.sources]
     each = (
-        f"{m.source} (time zone {m.timezone}, currency {m.currency}{', simulated from real patterns' * m.simulated})"
+        f"{m.source} (time zone {m.timezone}, currency {m.currency}{', simulated data' * m.simulated})"
         for m in mappings
     )
     return f"Shop: {', '.join(dict.fromkeys(m.shop for m in mappings))}. Sources: {', '.join(each)}."

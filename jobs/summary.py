@@ -38,7 +38,7 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
     mappings = [load_mapping(source) for source in home.sources]
-    simulated = " (data simulated from real patterns)" if any(m.simulated for m in mappings) else ""
+    simulated = " (simulated data)" if any(m.simulated for m in mappings) else ""
     with connect(home, READER) as connection:
         (day,) = connection.execute("select max(snapshot_date) from marts.customer_segments").fetchone()
         if day is None:

@@ -101,7 +101,7 @@ def window_features() -> dict[str, "Column"]:
         for names, windows in (
             ((*WINDOW_SUMS, "order_count"), WINDOWS_DAYS),
             ((*LONG_WINDOW_SUMS, "largest_line_amount"), RATIO_WINDOWS_DAYS),
-            (TOPIC_SUMS, (_YEAR,)),
+            (TOPIC_SUMS, RATIO_WINDOWS_DAYS),
         )
         for name in names
         for days in windows
@@ -152,8 +152,17 @@ def _long_windows() -> dict[str, "Column"]:
 
 
 def _velocity() -> dict[str, "Column"]:
-    def rate(name: str) -> "Column":
-        return _over(_sum((name,), 7) / 7, _sum((name,), 90) / 90)
+    def own(days: int) -> "Column":
+        return _sum(("event_count",), days) - _sum(("campaign_count",), days)
+
+    def rate(week: "Column", quarter: "Column") -> "Column":
+        """A day of the last 7 against a day of the 83 before."""
+        return _over(week / 7, (quarter - week) / 83)
+
+    def before(name: str) -> "Column":
+        return _sum((name,), _YEAR) - _sum((name,), 7)
+
+    paid = (_sum(("purchase_amount",), days) for days in (7, 90))
 
     return {
         **{
@@ -161,8 +170,11 @@ def _velocity() -> dict[str, "Column"]:
             for days in VELOCITY_WINDOWS_DAYS
             for what in ("device", "payment_method")
         },
-        "amount_velocity_7d": rate("purchase_amount"),
-        "event_velocity_7d": rate("event_count"),
+        "amount_velocity_7d": rate(*paid),
+        "event_velocity_7d": rate(own(7), own(90)),
+        "line_surprise_7d": _over(
+            _sum(("largest_line_amount",), 7) * before("purchase_count"), before("purchase_amount")
+        ),
         "rating_mean_365d": _over(_sum(("rating_sum",), _YEAR), _sum(("rating_count",), _YEAR)),
     }
 

@@ -38,7 +38,7 @@ def customer_months(days: "DataFrame", month: date) -> "DataFrame":
         .groupBy("customer_key", "period_start_date")
         .agg(
             F.min("event_date").alias("first_event_date"),
-            F.max("event_date").alias("last_event_date"),
+            F.max(_own_date()).alias("last_event_date"),
             *all_merged(),
             set_union("order_ids"),
             _dates(F.collect_list(bought)),
@@ -54,7 +54,7 @@ def history_rows(days: "DataFrame") -> "DataFrame":
     if "purchase_dates" in days.columns:
         first, last, dates = F.col("first_event_date"), F.col("last_event_date"), F.col("purchase_dates")
     else:
-        first = last = F.col("event_date")
+        first, last = F.col("event_date"), _own_date()
         dates = F.when(F.col("purchase_count") > 0, F.array("event_date"))
     return days.select(
         "customer_key",
@@ -77,6 +77,13 @@ def merged_history(rows: "DataFrame") -> "DataFrame":
         set_union("order_ids"),
         set_union("purchase_dates"),
     )
+
+
+def _own_date() -> "Column":
+    """The event date of a customer_day row that holds more than campaign contacts."""
+    from pyspark.sql import functions as F
+
+    return F.when(F.col("event_count") > F.col("campaign_count"), F.col("event_date"))
 
 
 def _dates(values: "Column") -> "Column":

@@ -41,7 +41,9 @@ def needed() -> dict[str, tuple[int, ...]]:
     for what in ("device", "payment_method"):
         need(SKETCHES[what][1], VELOCITY_WINDOWS_DAYS)
     need(("weekend_count", *(f"{part}_count" for part in DAY_PARTS)), RATIO_WINDOWS_DAYS)
-    need((*TOPIC_SUMS, "rating_count", "rating_sum"), (_YEAR,))
+    need(TOPIC_SUMS, RATIO_WINDOWS_DAYS)
+    need(("rating_count", "rating_sum"), (_YEAR,))
+    need(("largest_line_amount",), (7,))
     return {name: tuple(sorted(days)) for name, days in windows.items()}
 
 

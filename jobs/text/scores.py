@@ -51,7 +51,9 @@ def text_sums(scores: "DataFrame") -> "DataFrame":
 
     scored, sentiment = F.col("sentiment").isNotNull(), F.col("sentiment")
     moved = sentiment.cast("decimal(18,4)") + F.lit(1).cast("decimal(18,4)")
-    return scores.groupBy("customer_key", "event_date", "arrival_date").agg(
+    # Search words name things, and a name is no mood: of neutral searches a quarter would count as negative.
+    written = scores.where(F.col("event_type") != "search")
+    return written.groupBy("customer_key", "event_date", "arrival_date").agg(
         count(scored).alias("text_count"),
         count(sentiment < NEGATIVE).alias("negative_text_count"),
         F.coalesce(F.sum(moved), F.lit(0)).cast("decimal(18,4)").alias("sentiment_sum"),

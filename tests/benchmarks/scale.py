@@ -80,7 +80,8 @@ class Scale:
                 target = self._target(f"duckdb {base}")
                 run = rival("duckdb_day", base, self.home / "lake", target, self.last)
                 took[base].append(self._told(f"day duckdb {base}", run))
-                self._hold_equal(target)
+                if not pair:
+                    self._hold_equal(target)
                 shutil.rmtree(target)
         return {
             "day_vs_duckdb_raw": _ratio(took["ours"], took["events"]),

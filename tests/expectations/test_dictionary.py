@@ -99,3 +99,7 @@ def test_check_names_the_stale_lines_and_writing_mends_them(tmp_path, monkeypatc
     assert re.search(r"^-\| `recency_days` \| integer \| weeks \|", out, re.M)
     assert re.search(r"^\+\| `recency_days` \| integer \| days \|", out, re.M)
     assert "python -m expectations" in err
+
+
+def test_checks_are_named_in_one_piece():
+    assert "- Check (fail) `row_count_fail`: row count at least 1" in FILE.read_text()

@@ -41,7 +41,9 @@ def _features(customer: str, rows: list[dict], snapshot: date) -> dict:
         "snapshot_date": snapshot,
         "tenure_days": (snapshot - min(r["event_date"] for r in rows)).days,
         "recency_days": (snapshot - bought[-1]).days if bought else None,
-        "event_recency_days": (snapshot - max(r["event_date"] for r in rows)).days,
+        "event_recency_days": min(
+            ((snapshot - r["event_date"]).days for r in rows if r["event_type"] != "campaign_send"), default=None
+        ),
         "first_purchase_date": bought[0] if bought else None,
         "last_purchase_date": bought[-1] if bought else None,
         "frequency_days": len(bought),
@@ -62,14 +64,34 @@ def _features(customer: str, rows: list[dict], snapshot: date) -> dict:
         within = inside(rows, snapshot, days)
         row[f"device_diversity_{days}d"] = distinct(within, "device_hash", 64)
         row[f"payment_method_diversity_{days}d"] = distinct(within, "payment_hash", 64)
-    year = inside(rows, snapshot, 365)
+    week, quarter, year = (inside(rows, snapshot, days) for days in (7, 90, 365))
     ratings = [r["rating"] for r in year if r["rating"] is not None]
     return row | {
         "rating_mean_365d": ratio(sum(ratings), len(ratings)),
-        "amount_velocity_7d": ratio(row["purchase_amount_7d"] / 7, row["purchase_amount_90d"] / 90),
-        "event_velocity_7d": ratio(row["event_count_7d"] / 7, row["event_count_90d"] / 90),
-        **{f"{topic}_text_count_365d": 0 for topic in TOPICS},
+        "amount_velocity_7d": ratio(paid_in(week) / 7, paid_in(earlier(quarter, week)) / 83),
+        "event_velocity_7d": ratio(len(own(week)) / 7, len(own(earlier(quarter, week))) / 83),
+        "line_surprise_7d": surprise(week, earlier(year, week)),
+        **{f"{topic}_text_count_{days}d": 0 for topic in TOPICS for days in RATIO_WINDOWS_DAYS},
     }
+
+
+def earlier(rows: list[dict], week: list[dict]) -> list[dict]:
+    return [r for r in rows if r not in week]
+
+
+def own(rows: list[dict]) -> list[dict]:
+    return [r for r in rows if r["event_type"] != "campaign_send"]
+
+
+def paid_in(rows: list[dict]) -> float:
+    return total(r["amount"] for r in rows if r["event_type"] == "purchase")
+
+
+def surprise(week: list[dict], before: list[dict]) -> float | None:
+    """The week's dearest line against the mean line before."""
+    lines = [r["amount"] for r in before if r["event_type"] == "purchase"]
+    dearest = max((float(r["amount"]) for r in week if r["event_type"] == "purchase"), default=0.0)
+    return ratio(dearest * len(lines), total(lines))
 
 
 def inside(rows: list[dict], snapshot: date, days: int) -> list[dict]:

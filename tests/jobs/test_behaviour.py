@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -295,3 +296,12 @@ def test_part_of_a_delivery_is_not_aggregated(home, land, ingest):
     ingest(DAY)
     with pytest.raises(DataError, match=r"not delivered whole: .*sales\.csv\.gz of 2024-03-04"):
         run(home, [DAY])
+
+
+@pytest.mark.parametrize(("bits", "distinct"), [(64, 40), (128, 250)])
+def test_linear_counting_errs_by_less_than_a_tenth_where_the_contract_says_so(bits, distinct):
+    chance = np.random.default_rng(1)
+    taken = [len(np.unique(chance.integers(0, bits, distinct))) for _ in range(4000)]
+    counted = bits * np.log(bits / np.maximum(bits - np.array(taken), 1))
+    assert np.sqrt(np.mean((counted / distinct - 1) ** 2)) < 0.1
+    assert counted.max() <= bits * np.log(bits)

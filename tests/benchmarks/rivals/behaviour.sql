@@ -16,7 +16,7 @@ money AS (
 ),
 texts AS (
     SELECT {event_keys}, {text_measures}
-    FROM {texts} GROUP BY {keys}
+    FROM {texts} WHERE event_type <> 'search' GROUP BY {keys}
 ),
 acts AS (
     SELECT {event_keys}, {act_measures}

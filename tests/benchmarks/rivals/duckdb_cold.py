@@ -81,7 +81,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, days: str, lake: Path, ds: da
         purchase_days=f"SELECT DISTINCT customer_key, event_date FROM {days} WHERE purchase_count > 0",
         order_ages=f"SELECT customer_key, order_id, min({sql.age_of('event_date', f'{ds}')}) AS age FROM {orders} "
         "GROUP BY customer_key, order_id",
-        lives="SELECT customer_key, min(event_date) AS first_event_date, max(event_date) AS last_event_date, "
+        lives="SELECT customer_key, min(event_date) AS first_event_date, "
+        "max(event_date) FILTER (event_count > campaign_count) AS last_event_date, "
         f"sum(purchase_amount) AS purchase_amount FROM {days} GROUP BY customer_key",
         demographics=f"SELECT * FROM {files(lake / 'customers', days_of(lake / 'customers', ds))}",
     )

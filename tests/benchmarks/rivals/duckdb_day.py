@@ -99,7 +99,8 @@ def read_rollups(connection: duckdb.DuckDBPyConnection, lake: Path, target: Path
     days = " UNION ALL BY NAME ".join(
         [f"SELECT * FROM {today}", *([f"SELECT * FROM {files(lake / 'customer_day', month)}"] if month else [])]
     )
-    histories = "SELECT customer_key, event_date AS first_event_date, event_date AS last_event_date, purchase_amount, "
+    histories = "SELECT customer_key, event_date AS first_event_date, CASE WHEN event_count > campaign_count "
+    histories += "THEN event_date END AS last_event_date, purchase_amount, "
     histories += f"order_ids, CASE WHEN purchase_count > 0 THEN [event_date] END AS purchase_dates FROM ({days})"
     if plan.closed:
         histories += f" UNION ALL BY NAME FROM {files(lake / 'customer_history', [plan.closed], 'arrival_month')}"

@@ -96,7 +96,14 @@ def behaviour(events: str, texts: str, age: str | None = None) -> str:
     keys = "customer_key, age" if age else DAY_KEYS
     from_events = f"customer_key, {age} AS age" if age else DAY_KEYS
     money = money_measures() | ({} if age else {"order_ids": ORDER_IDS})
-    dates = {"first_event_date": "min(event_date)", "last_event_date": "max(event_date)"} if age else {}
+    dates = (
+        {
+            "first_event_date": "min(event_date)",
+            "last_event_date": "max(event_date) FILTER (event_type <> 'campaign_send')",
+        }
+        if age
+        else {}
+    )
     measures = [name for name in (*act_measures(), *money, *text_measures()) if name in MEASURE]
     return template("behaviour").format(
         events=events,
@@ -172,7 +179,9 @@ def _asked() -> set[tuple[str, int]]:
         (WINDOW_SUMS, WINDOWS_DAYS),
         (long, RATIO_WINDOWS_DAYS),
         (short, VELOCITY_WINDOWS_DAYS),
-        ((*TOPIC_SUMS, "rating_count", "rating_sum"), WINDOWS_DAYS[-1:]),
+        (TOPIC_SUMS, RATIO_WINDOWS_DAYS),
+        (("rating_count", "rating_sum"), WINDOWS_DAYS[-1:]),
+        (("largest_line_amount",), WINDOWS_DAYS[:1]),
     )
     return {(name, days) for names, windows in groups for name in names for days in windows}
 
@@ -185,11 +194,14 @@ def features() -> dict[str, str]:
         found |= {f"{name}_{days}d": f"coalesce({name}_{days}d, 0)" for name in ("purchase_days", "order_count")}
     for days in RATIO_WINDOWS_DAYS:
         found |= _long_window(days)
-    found |= {f"{name}_365d": _number(name, 365) for name in TOPIC_SUMS}
+    found |= {f"{name}_{days}d": _number(name, days) for name in TOPIC_SUMS for days in RATIO_WINDOWS_DAYS}
     for days in VELOCITY_WINDOWS_DAYS:
         found |= {f"{what}_diversity_{days}d": _distinct(what, days) for what in ("device", "payment_method")}
-    found["amount_velocity_7d"] = _velocity("purchase_amount")
-    found["event_velocity_7d"] = _velocity("event_count")
+    own = {days: f"({_number('event_count', days)} - {_number('campaign_count', days)})" for days in (7, 90)}
+    found["amount_velocity_7d"] = _velocity(_number("purchase_amount", 7), _number("purchase_amount", 90))
+    found["event_velocity_7d"] = _velocity(own[7], own[90])
+    lines, paid = (f"({_number(n, 365)} - {_number(n, 7)})" for n in ("purchase_count", "purchase_amount"))
+    found["line_surprise_7d"] = _over(f"{_number('largest_line_amount', 7)} * {lines}", paid)
     found["rating_mean_365d"] = _over(_number("rating_sum", 365), _number("rating_count", 365))
     return found
 
@@ -221,8 +233,8 @@ def _over(numerator: str, denominator: str) -> str:
     return f"({numerator}) / nullif({denominator}, 0)"
 
 
-def _velocity(name: str) -> str:
-    return f"({_number(name, 7)} / 7) / nullif({_number(name, 90)} / 90, 0)"
+def _velocity(week: str, quarter: str) -> str:
+    return f"({week} / 7) / nullif(({quarter} - {week}) / 83, 0)"
 
 
 def _distinct(what: str, days: int) -> str:

@@ -55,7 +55,7 @@ def customer_days(events: LazyFrame, texts: LazyFrame, marks: pl.DataFrame) -> L
     parts = {
         "acts": (events, columns.act_measures()),
         "money": (marked, columns.money_measures()),
-        "texts": (texts, columns.text_measures()),
+        "texts": (texts.filter(col("event_type") != "search"), columns.text_measures()),
     }
     acts, money, said = (rows.group_by(GRAIN).agg(**measures) for rows, measures in parts.values())
     days = acts.join(money, GRAIN, "left").join(said, GRAIN, "left").join(orders, GRAIN, "left")
@@ -98,7 +98,7 @@ def _days_to(ds: date, column: str) -> pl.Expr:
 def _lives(days: LazyFrame) -> LazyFrame:
     return days.group_by("customer_key").agg(
         first_event_date=col("event_date").min(),
-        last_event_date=col("event_date").max(),
+        last_event_date=when(col("event_count") > col("campaign_count")).then(col("event_date")).max(),
         purchase_amount=col("purchase_amount").sum(),
     )
 

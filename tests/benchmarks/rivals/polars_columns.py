@@ -118,7 +118,9 @@ def _asked() -> set[tuple[str, int]]:
         (WINDOW_SUMS, WINDOWS_DAYS),
         (long, RATIO_WINDOWS_DAYS),
         (short, VELOCITY_WINDOWS_DAYS),
-        ((*TOPIC_SUMS, "rating_count", "rating_sum"), (YEAR,)),
+        (TOPIC_SUMS, RATIO_WINDOWS_DAYS),
+        (("rating_count", "rating_sum"), (YEAR,)),
+        (("largest_line_amount",), WINDOWS_DAYS[:1]),
     )
     return {(name, days) for names, windows in groups for name in names for days in windows}
 
@@ -131,11 +133,15 @@ def features() -> dict[str, Expr]:
         found |= {f"{n}_{days}d": col(f"{n}_{days}d").fill_null(0) for n in ("purchase_days", "order_count")}
     for days in RATIO_WINDOWS_DAYS:
         found |= _long_window(days)
-    found |= {f"{name}_{YEAR}d": _number(name, YEAR) for name in TOPIC_SUMS}
+    found |= {f"{name}_{days}d": _number(name, days) for name in TOPIC_SUMS for days in RATIO_WINDOWS_DAYS}
     for days in VELOCITY_WINDOWS_DAYS:
         found |= {f"{what}_diversity_{days}d": _distinct(what, days) for what in ("device", "payment_method")}
-    for what, name in (("amount_velocity_7d", "purchase_amount"), ("event_velocity_7d", "event_count")):
-        found[what] = _over(_number(name, 7) / 7, _number(name, 90) / 90)
+    own = [_number("event_count", days) - _number("campaign_count", days) for days in (7, 90)]
+    paid = [_number("purchase_amount", days) for days in (7, 90)]
+    for what, (week, quarter) in (("amount_velocity_7d", paid), ("event_velocity_7d", own)):
+        found[what] = _over(week / 7, (quarter - week) / 83)
+    lines, before = (_number(n, YEAR) - _number(n, 7) for n in ("purchase_count", "purchase_amount"))
+    found["line_surprise_7d"] = _over(_number("largest_line_amount", 7) * lines, before)
     found["rating_mean_365d"] = _over(_number("rating_sum", YEAR), _number("rating_count", YEAR))
     return found
 
