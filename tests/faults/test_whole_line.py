@@ -104,7 +104,7 @@ def first_run(homes, landing):
 
 def test_a_first_run_ends_with_a_summary_that_says_simulated(first_run):
     home, printed = first_run
-    assert f"complete_journey (data simulated from real patterns), snapshot of {LAST}" in printed
+    assert f"complete_journey (simulated data), snapshot of {LAST}" in printed
     for text in ("marts.customer_segments_history", "recency_rule", "gradient_boosting", "psql", "make up"):
         assert text in printed
     assert [str(row[0]) for row in publishes(home)] == ["2017-12-29", "2017-12-30", "2017-12-31"]

@@ -124,7 +124,7 @@ def test_a_views_comment_says_what_the_dictionary_says(warehouse_home):
 
 def test_the_comment_on_marts_says_whose_data_they_show(warehouse_home):
     assert comment_on(warehouse_home, "regnamespace", "marts").endswith(
-        "Shop: complete_journey. Sources: complete_journey (time zone UTC, currency USD, simulated from real patterns)."
+        "Shop: complete_journey. Sources: complete_journey (time zone UTC, currency USD, simulated data)."
     )
 
 
