@@ -31,12 +31,12 @@ def standalone(folder: Path) -> Iterator[str]:
     here = ("--host", "127.0.0.1")
     with ExitStack() as running:
         master = ("org.apache.spark.deploy.master.Master", *here, "--port", str(port), "--webui-port", str(page))
-        running.enter_context(java_process(folder, "master", *master))
+        started = [running.enter_context(java_process(folder, "master", *master))]
         for n in range(WORKERS):
             size = ("--cores", "1", "--memory", "1g", "--webui-port", "0", "--work-dir", str(folder / f"work {n}"))
             worker = ("org.apache.spark.deploy.worker.Worker", *here, *size, address)
-            running.enter_context(java_process(folder, f"worker {n}", *worker))
-        wait_until(lambda: alive_workers(page) == WORKERS, folder)
+            started.append(running.enter_context(java_process(folder, f"worker {n}", *worker)))
+        wait_until(lambda: alive_workers(page) == WORKERS, folder, started)
         yield address
 
 
@@ -51,20 +51,23 @@ def connect_server(folder: Path, **environment: str) -> Iterator[str]:
         "spark.sql.shuffle.partitions": "4",
     }
     options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
-    server = ("org.apache.spark.deploy.SparkSubmit", "--master", "local[2]", "--driver-memory", "1g", *options)
+    server = ("org.apache.spark.deploy.SparkSubmit", "--master", "local[2]", *options)
     service = ("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal")
-    with java_process(folder, "connect", *server, *service, environment=environment):
-        wait_until(lambda: answers(port), folder)
+    environment = {"SPARK_DAEMON_MEMORY": "1g", **environment}  # which this server heeds instead of a driver's
+    with java_process(folder, "connect", *server, *service, environment=environment) as process:
+        wait_until(lambda: answers(port), folder, [process])
         yield f"sc://127.0.0.1:{port}"
 
 
 @contextmanager
-def java_process(folder: Path, name: str, *command: str, environment: dict[str, str] | None = None) -> Iterator[None]:
+def java_process(
+    folder: Path, name: str, *command: str, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen]:
     """Spark's own script runs the class; what it says lies in ``folder``. It and its children end on leaving."""
     with open(folder / f"{name}.log", "wb") as said:
         process = subprocess.Popen(
             [str(SPARK / "bin" / "spark-class"), *command],
-            env=clean_environment(SPARK_DAEMON_MEMORY="256m", **(environment or {})),
+            env=clean_environment(**{"SPARK_DAEMON_MEMORY": "256m", **(environment or {})}),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=said,
@@ -72,7 +75,7 @@ def java_process(folder: Path, name: str, *command: str, environment: dict[str, 
             start_new_session=True,  # executors join the worker's group, and are ended with it
         )
     try:
-        yield
+        yield process
     finally:
         end_group(process)
 
@@ -110,10 +113,11 @@ def alive_workers(page: int) -> int:
         return 0
 
 
-def wait_until(ready: Callable[[], bool], folder: Path, seconds: float = 120) -> None:
-    started = time.monotonic()
+def wait_until(ready: Callable[[], bool], folder: Path, started: list[subprocess.Popen], seconds: float = 120) -> None:
+    """TimeoutError with the end of every log if a process ends, or time does, before all are ready."""
+    begun = time.monotonic()
     while not ready():
-        if time.monotonic() - started > seconds:
+        if time.monotonic() - begun > seconds or any(process.poll() is not None for process in started):
             said = "\n".join(f"{log.name}: {log.read_text()[-2000:]}" for log in folder.glob("*.log"))
-            raise TimeoutError(f"Spark's processes were not up within {seconds} s\n{said}")
+            raise TimeoutError(f"Spark's processes did not come up\n{said}")
         time.sleep(0.5)
