@@ -7,6 +7,7 @@ from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from expectations import measures
 from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_PRODUCT
 from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT
@@ -14,7 +15,7 @@ from expectations.profiles import PRICE_BOUNDS
 from expectations.texts import TEXT_SCORES
 from jobs.arguments import add_days, add_engine, add_skip_unchanged, days_of, job_parser
 from jobs.behaviour import days as behaviour
-from jobs.behaviour import merging, prices
+from jobs.behaviour import merging, outliers, prices
 from jobs.behaviour.months import month_of
 from jobs.engine import open_engine
 from jobs.home import Home
@@ -38,14 +39,32 @@ def arg_parser() -> argparse.ArgumentParser:
 @cache
 def recipe() -> str:
     """What makes customer_day and customer_product rows."""
-    return recipe_of(CUSTOMER_DAY, CUSTOMER_PRODUCT, behaviour, merging, prices, scores)
+    return recipe_of(CUSTOMER_DAY, CUSTOMER_PRODUCT, behaviour, measures, merging, outliers, prices, scores)
 
 
 def is_fresh(home: Home, day: date) -> bool:
-    """Whether the day was added up by today's code after its events, texts' scores and bounds were written."""
+    """Whether the day was added up by today's code from its events, their texts' scores and its month's bounds."""
+    return prices.bounds_hold(home, month_of(day)) and _is_younger(home, day)
+
+
+def _is_younger(home: Home, day: date) -> bool:
+    """Whether the day was added up by today's code after what it is added up from was written."""
     inputs = [(LakeTable(home, EVENTS), day), (LakeTable(home, PRICE_BOUNDS), month_of(day))]
-    inputs += [(LakeTable(home, TEXT_SCORES), day)] if scores.has_text(home, day) else []
+    if scores.has_text(home, day):
+        if not _is_scored(home, day):
+            return False
+        inputs.append((LakeTable(home, TEXT_SCORES), day))
     return all(LakeTable(home, table).is_fresh(day, recipe(), inputs) for table in (CUSTOMER_PRODUCT, CUSTOMER_DAY))
+
+
+def _is_scored(home: Home, day: date) -> bool:
+    return LakeTable(home, TEXT_SCORES).written_at(day) > LakeTable(home, EVENTS).written_at(day)
+
+
+def due(home: Home, days: list[date]) -> list[date]:
+    """Those of ``days`` that are not fresh; bounds are made once a month."""
+    hold = {month: prices.bounds_hold(home, month) for month in {month_of(day) for day in days}}
+    return [day for day in days if not (hold[month_of(day)] and _is_younger(home, day))]
 
 
 def main(args: argparse.Namespace) -> None:
@@ -53,7 +72,7 @@ def main(args: argparse.Namespace) -> None:
     LakeTable(home, EVENTS).require(days)
     refuse_incomplete(home, days)
     if args.skip_unchanged:
-        days = [day for day in days if not is_fresh(home, day)]
+        days = due(home, days)
     if not days:
         log.info("customer_day is up to date")
         return
@@ -76,6 +95,11 @@ def aggregate(spark: "SparkSession", home: Home, days: list[date]) -> None:
 def texts(spark: "SparkSession", home: Home, days: list[date]) -> "DataFrame | None":
     """The text measures of ``days``; None where nobody wrote anything. DataError if texts were not scored."""
     scored, written = LakeTable(home, TEXT_SCORES), [day for day in days if scores.has_text(home, day)]
+    scored.require(written)
+    if old := [day for day in written if not _is_scored(home, day)]:
+        raise DataError(
+            f"text_scores of {old[0]} is older than its events: run `python -m jobs encode_text` for the day"
+        )
     return scores.text_sums(scored.read(spark, written)) if written else None
 
 

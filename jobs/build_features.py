@@ -6,10 +6,12 @@ snapshot, and running D again gives the same bytes. Months that have closed are 
 
 import argparse
 import logging
+import sys
 from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+from expectations import features
 from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_MONTH, CUSTOMER_PRODUCT, FEATURES, PREFERENCES
 from expectations.dimensions import CUSTOMERS
 from expectations.errors import DataError
@@ -56,7 +58,21 @@ def training_snapshots(home: Home, cutoff: date) -> list[date]:
 
 @cache
 def _code() -> str:
-    return recipe_of(FEATURES, PREFERENCES, customers, demographics, merging, months, plan, preferences, windows)
+    own = sys.modules[__name__]
+    return recipe_of(
+        FEATURES,
+        PREFERENCES,
+        customers,
+        demographics,
+        features,
+        merging,
+        months,
+        own,
+        plan,
+        preferences,
+        rollup,
+        windows,
+    )
 
 
 def recipe(home: Home) -> str:
@@ -98,7 +114,7 @@ def build(spark: "SparkSession", home: Home, snapshot: date) -> None:
 def _preferences(spark: "SparkSession", home: Home, snapshot: date) -> "DataFrame":
     products = LakeTable(home, CUSTOMER_PRODUCT)
     earliest = snapshot - timedelta(days=preferences.WINDOW_DAYS - 1)
-    days = [day for day in products.days() if earliest <= day <= snapshot]
+    days = [day for day in known_days(home, snapshot) if day >= earliest]
     return preferences.preferences(products.read(spark, days), snapshot)
 
 

@@ -95,6 +95,9 @@ def ingest_days(home: Home, mappings: list[Mapping], days: list[date], skip_unch
             continue
         events, read = result
         problems += [r.problem for r in read if r.problem]
+        if _would_lose(home, day, read):
+            problems.append(f"{day}: what the lake holds of an earlier, whole delivery of the day is left as it is")
+            continue
         _write(home, day, events, read, headers)
         totals.update({f"rows {what}": sum(r.report[f"rows_{what}"] for r in read)
                        for what in ("read", "kept", "quarantined", "dropped")})  # fmt: skip
@@ -102,6 +105,18 @@ def ingest_days(home: Home, mappings: list[Mapping], days: list[date], skip_unch
         "ingested %d day(s): %s", len(days), ", ".join(f"{n:,} {what}" for what, n in totals.items()) or "no files"
     )
     return problems
+
+
+def _would_lose(home: Home, day: date, read: list[Read]) -> bool:
+    """Whether nothing could be read of a day that the lake holds whole: its landing was cleared, say."""
+    report = LakeTable(home, INGEST_REPORT)
+    if (
+        not read
+        or any(r.report["file_digest"] for r in read)
+        or not (report.has(day) and LakeTable(home, EVENTS).has(day))
+    ):
+        return False
+    return all(report.read_arrow([day], ["is_complete"])["is_complete"].to_pylist())
 
 
 def _due(

@@ -4,10 +4,9 @@ import math
 from pathlib import Path
 from typing import TypeVar, get_type_hints
 
-import yaml
-
 from expectations.errors import SetupError
 from jobs.home import Home
+from jobs.reading.yaml_lines import load_lined
 
 S = TypeVar("S")
 
@@ -47,15 +46,11 @@ def _misfit(value: object, kind: type) -> str:
 
 
 def _sections(path: Path) -> dict[str, dict]:
-    try:
-        chosen = yaml.safe_load(path.read_text()) if path.exists() else {}
-    except yaml.YAMLError as error:
-        raise SetupError(f"{path} is not YAML: {error}") from error
-    if not isinstance(chosen or {}, dict):
-        raise SetupError(f"{path} must hold sections ({', '.join(SECTIONS)}), found {chosen!r}")
-    for name, values in (chosen or {}).items():
+    text = path.read_text() if path.exists() else ""
+    chosen = load_lined(text, str(path)) if text.strip() else {}
+    for name, values in chosen.items():
         if name not in SECTIONS:
             raise SetupError(f"{path}: no section {name!r}; known: {', '.join(SECTIONS)}")
         if not isinstance(values or {}, dict):
             raise SetupError(f"{path}: {name} must hold `setting: value` pairs, found {values!r}")
-    return chosen or {}
+    return chosen

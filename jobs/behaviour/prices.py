@@ -1,20 +1,24 @@
 """Price ranks and outliers of events: lines are judged by the months before, flagged, held to bounds, never deleted."""
 
 import math
+import sys
 from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from expectations.events import EVENTS
 from expectations.profiles import EVENT_PROFILE, PRICE_BOUNDS
+from jobs.behaviour.months import month_of
 from jobs.behaviour.outliers import STEP, UNRANKED, WHOLE_SHOP, OutlierSettings, price_bounds, price_marks
 from jobs.home import Home
-from jobs.lake import LakeTable
+from jobs.lake import LakeTable, recipe_of
 from jobs.settings import load_settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 EDGE = 1e-9
 """Moves every bucket's edge off the prices of four decimals, so that no engine's last bit decides: up to 10 million,
@@ -29,25 +33,63 @@ _MARKS = "mark_key bigint, " + ", ".join(
 def mark_events(home: Home, events: "DataFrame", days: Iterable[date]) -> "DataFrame":
     """``with_price_marks`` of the events of ``days``.
 
-    Writes the days' event_profile first, then the price_bounds of their months where history or settings changed them.
+    Writes their event_profile first, that of earlier days where it is missing or older than the events, and the
+    price_bounds of their months where history or settings changed them.
     """
-    days = sorted(days)
-    profile = LakeTable(home, EVENT_PROFILE)
-    profile.write(price_profile(events), days)
-    months = sorted({day.replace(day=1) for day in days})
+    days, profile = sorted(days), LakeTable(home, EVENT_PROFILE)
+    months = sorted({month_of(day) for day in days})
+    ensure_profiles(home, events.sparkSession, [day for month in months for day in _history(home, month)])
+    profile.write(price_profile(events), days, recipe())
     bounds = pa.concat_tables([ensure_bounds(home, month) for month in months])
     return with_price_marks(events, price_marks(profile.read_arrow(days), bounds))
 
 
+@cache
+def recipe() -> str:
+    """What makes event_profile rows."""
+    return recipe_of(EVENT_PROFILE, sys.modules[__name__])
+
+
+def ensure_profiles(home: Home, spark: "SparkSession", days: Iterable[date]) -> None:
+    """Writes event_profile of ``days`` from their events where it is not fresh, so that no order of days matters."""
+    if stale := sorted({day for day in days if not _is_profiled(home, day)}):
+        rows = price_profile(LakeTable(home, EVENTS).read(spark, stale))
+        LakeTable(home, EVENT_PROFILE).write(rows, stale, recipe())
+
+
 def ensure_bounds(home: Home, month: date) -> pa.Table:
     """The bounds of ``month`` as history and settings make them; the partition is replaced only if it is another."""
-    settings = load_settings(home, "outliers", OutlierSettings)
-    profile, target = LakeTable(home, EVENT_PROFILE), LakeTable(home, PRICE_BOUNDS)
-    earliest = month - timedelta(days=settings.history_days)
-    made = price_bounds(profile.read_arrow(day for day in profile.days() if earliest <= day < month), month, settings)
+    target, made = LakeTable(home, PRICE_BOUNDS), _bounds_now(home, month)
     if not target.has(month) or not target.read_arrow([month]).equals(made):
         target.write_arrow(month, made)
     return made
+
+
+def bounds_hold(home: Home, month: date) -> bool:
+    """Whether the stored bounds of ``month`` are those that events and settings make now."""
+    target = LakeTable(home, PRICE_BOUNDS)
+    if not target.has(month) or not all(_is_profiled(home, day) for day in _history(home, month)):
+        return False
+    return target.read_arrow([month]).equals(_bounds_now(home, month))
+
+
+def _bounds_now(home: Home, month: date) -> pa.Table:
+    profile = LakeTable(home, EVENT_PROFILE)
+    return price_bounds(profile.read_arrow(_history(home, month)), month, _settings(home))
+
+
+def _history(home: Home, month: date) -> list[date]:
+    """The ingested days that the bounds of ``month`` are made from."""
+    earliest = month - timedelta(days=_settings(home).history_days)
+    return [day for day in LakeTable(home, EVENTS).days() if earliest <= day < month]
+
+
+def _is_profiled(home: Home, day: date) -> bool:
+    return LakeTable(home, EVENT_PROFILE).is_fresh(day, recipe(), [(LakeTable(home, EVENTS), day)])
+
+
+def _settings(home: Home) -> OutlierSettings:
+    return load_settings(home, "outliers", OutlierSettings)
 
 
 def price_profile(events: "DataFrame") -> "DataFrame":

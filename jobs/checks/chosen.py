@@ -36,6 +36,9 @@ def _refuse_unknown(place: str, name: str, bounds: object) -> None:
             raise SetupError(f"{place}: must hold {may}, found {bounds!r}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise SetupError(f"{place}: {bound} must be a number, 0 or more, found {value!r}")
+    now = replace(checks[label], **bounds)
+    if None not in (now.minimum, now.maximum) and now.minimum > now.maximum:
+        raise SetupError(f"{place}: minimum {now.minimum:g} lies above maximum {now.maximum:g}")
 
 
 def _bounds(check: Check) -> list[str]:

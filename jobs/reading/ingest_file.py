@@ -13,6 +13,7 @@ from expectations.errors import DataError
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from jobs.reading.coded import Coded
 from jobs.reading.deliveries import Delivery
+from jobs.reading.feed import Feed
 from jobs.reading.keys import CustomerKeys
 from jobs.reading.layout import Parsed
 from jobs.reading.map_rows import Mapped, map_rows
@@ -56,6 +57,14 @@ def ingest_file(item: Delivery, keys: CustomerKeys, products: Products, day: dat
         return Read(_no_rows(EVENTS), _no_rows(QUARANTINE), _report(known), str(error))
 
 
+def _layout(parsed: Parsed, feed: Feed) -> list[str]:
+    """The file's columns by name. Keys within keys may be data (an address): only those that the mapping names."""
+    named = set(feed.source_columns)
+    return sorted(
+        name for name in parsed.names if name and (feed.format != "jsonl" or "." not in name or name in named)
+    )
+
+
 def _sorted_out(item: Delivery, parsed: Parsed, keys: CustomerKeys, products: Products, day: date, known: dict) -> Read:
     """The file's rows, sorted into kept, refused and dropped."""
     size = len(parsed.line)
@@ -72,7 +81,7 @@ def _sorted_out(item: Delivery, parsed: Parsed, keys: CustomerKeys, products: Pr
     report = _report(
         known, kept=len(events), refused=len(rules_of), dropped=int(dropped.sum()), reasons=reasons,
         is_complete=not parsed.damage, rows_unknown_product=int((mapped.unknown_product & kept).sum()),
-        rows_with_text=len(events) - events["text"].null_count, header="\n".join(sorted(filter(None, parsed.names))),
+        rows_with_text=len(events) - events["text"].null_count, header="\n".join(_layout(parsed, item.feed)),
     )  # fmt: skip
     problem = parsed.damage and (
         f"{item.path}: {parsed.damage}; read were {report['rows_read']} rows; {report['rows_kept']} were kept. "

@@ -1,7 +1,7 @@
 """Customer-days, roll-ups and features against hand-counted rows and an independent computation in plain Python."""
 
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_HISTORY, CUSTOMER_MONT
 from expectations.errors import DataError
 from expectations.events import EVENTS
 from expectations.features import WINDOWS_DAYS
+from expectations.texts import TEXT_SCORES
 from jobs import aggregate, build_features
 from jobs.behaviour.days import customer_days
 from jobs.behaviour.months import days_of_month, month_of, months_between
@@ -226,6 +227,68 @@ def test_histories_are_equal_whichever_way_they_were_added_up(shop, tmp_path):
     assert len(LakeTable(other, CUSTOMER_HISTORY).days()) == 3
     one, two = (LakeTable(h, CUSTOMER_HISTORY).read_arrow([closed]) for h in (home, other))
     assert one.equals(two)
+
+
+# -- what makes a day due again --------------------------------------------------------------------------------------
+
+
+def priced(home: Home, day: date, amounts: list[int]) -> None:
+    """A delivery of purchases of one category."""
+    rows = [
+        event(on=day, order=f"o{n}", amount=str(amount), price=Decimal(amount), category_hash=1, source_line=n + 1,
+              event_time=datetime.combine(day, time(), UTC), currency="EUR")
+        for n, amount in enumerate(amounts)
+    ]  # fmt: skip
+    write_lake(home, rows, [day])
+
+
+def ranks(home: Home, day: date) -> list[Decimal]:
+    return LakeTable(home, CUSTOMER_DAY).read_arrow([day])["price_rank_sum"].to_pylist()
+
+
+JANUARY, FEBRUARY = date(2024, 1, 20), date(2024, 2, 10)
+
+
+def run_day(home: Home, day: date) -> None:
+    run(home, [day])
+
+
+def test_months_may_be_added_up_in_any_order(home, tmp_path):
+    (home.path / "settings.yaml").write_text("outliers: {least_lines: 1}")
+    other = Home(shutil.copytree(home.path, tmp_path / "in order"))
+    for shop_home, order in ((home, (FEBRUARY, JANUARY)), (other, (JANUARY, FEBRUARY))):
+        priced(shop_home, JANUARY, [10, 20, 30, 40])
+        priced(shop_home, FEBRUARY, [40, 50])
+        for day in order:
+            run_day(shop_home, day)
+    # 40 ranks above 3 and half of the fourth of January's lines; 50, which January never saw, no higher.
+    assert ranks(home, FEBRUARY) == ranks(other, FEBRUARY) == [2 * Decimal("0.875")]
+
+
+def test_an_earlier_month_delivered_again_or_another_rule_makes_a_day_due(home):
+    (home.path / "settings.yaml").write_text("outliers: {least_lines: 1}")
+    priced(home, JANUARY, [10, 20, 30, 40])
+    priced(home, FEBRUARY, [40, 50])
+    for day in (JANUARY, FEBRUARY):
+        run_day(home, day)
+    assert aggregate.is_fresh(home, FEBRUARY)
+    priced(home, JANUARY, [60, 70])
+    assert not aggregate.is_fresh(home, FEBRUARY)
+    run(home, [JANUARY])
+    run(home, [FEBRUARY])
+    # Below all that January sold, both rank as its cheapest.
+    assert ranks(home, FEBRUARY) == [2 * Decimal("0.25")]
+    (home.path / "settings.yaml").write_text("outliers: {least_lines: 99}")
+    assert not aggregate.is_fresh(home, FEBRUARY)
+
+
+def test_scores_older_than_their_texts_are_refused(home):
+    day = event(event_time=datetime.combine(DAY, time(), UTC), kind="review", text="good")
+    write_lake(home, [day], [DAY])
+    LakeTable(home, TEXT_SCORES).write_arrow(DAY, arrow_schema(TEXT_SCORES).empty_table())
+    write_lake(home, [day, day | {"source_line": 2}], [DAY])
+    with pytest.raises(DataError, match=r"text_scores of 2024-03-04 is older than its events: run .*encode_text"):
+        run(home, [DAY])
 
 
 # -- plans -----------------------------------------------------------------------------------------------------------

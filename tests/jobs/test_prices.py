@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from expectations.events import EVENTS
 from expectations.profiles import EVENT_PROFILE, PRICE_BOUNDS
 from expectations.version import REPOSITORY
 from jobs.behaviour.outliers import UNRANKED, WHOLE_SHOP, OutlierSettings, price_bounds, price_marks
@@ -246,6 +247,7 @@ def test_bounds_see_the_days_before_their_month_alone_and_are_replaced_only_by_o
     events = LakeTable(home, EVENT_PROFILE)
     for day, bucket in ((date(2024, 1, 11), 90), (date(2024, 1, 12), 10), (date(2024, 1, 31), 20), (FEBRUARY_1, 91)):
         events.write_arrow(day, histogram({bucket: 5}, day=day))
+        LakeTable(home, EVENTS).write_arrow(day, arrow_schema(EVENTS).empty_table())
     made = ensure_bounds(home, FEBRUARY_1)
     # 20 days before 1 February begin on 12 January; neither the day before nor the month itself counts.
     assert set(made["price_bucket"].to_pylist()) == {UNRANKED, 10, 20}

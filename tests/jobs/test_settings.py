@@ -23,7 +23,8 @@ from jobs.settings import load_settings
         ("segment: {new_days: .inf}", r"segment.new_days must be 0 or more, found inf"),
         ("segment: {new_days: true}", r"segment.new_days must be a number, found True"),
         ("segment: [1]", r"segment must hold `setting: value` pairs"),
-        ("- segment", r"must hold sections \(segment, "),
+        ("- segment", r"settings.yaml, line 1: the file must be key: value pairs"),
+        ("segment: {}\nsegment: {new_days: 1}", r"settings.yaml, line 2: 'segment' stands there twice"),
         ("segment: {", r"settings.yaml is not YAML"),
     ],
 )
