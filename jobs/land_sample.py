@@ -36,11 +36,16 @@ def main(args: argparse.Namespace) -> None:
         return
     log.info("landing %s (simulated from real patterns) in %s", SOURCE, landing)
     written = sum(land_feed(landing, name, read_table(table), column) for name, (table, column) in FEEDS.items())
-    for name in DIMENSIONS:
-        (landing / "dimensions").mkdir(exist_ok=True)
-        read_table(name).to_csv(landing / "dimensions" / f"{name}.csv", index=False)
+    land_dimensions(landing)
     (landing / "_complete").touch()
     log.info("landed %d daily files", written)
+
+
+def land_dimensions(landing: Path) -> None:
+    """Writes what the shop tells of its products, households and campaigns."""
+    for name in DIMENSIONS:
+        (landing / "dimensions").mkdir(parents=True, exist_ok=True)
+        read_table(name).to_csv(landing / "dimensions" / f"{name}.csv", index=False)
 
 
 def read_table(name: str) -> "pd.DataFrame":

@@ -12,7 +12,7 @@ import pytest
 
 from expectations.version import REPOSITORY
 from jobs.home import Home
-from jobs.land_sample import FEEDS, land_feed, read_table
+from jobs.land_sample import FEEDS, land_dimensions, land_feed, read_table
 from jobs.local import postgres
 from jobs.marts.warehouse import READER, connect
 from jobs.reading.mapping import load_mapping
@@ -44,6 +44,7 @@ def landing(tmp_path_factory) -> Path:
 
     for name, feed in FEEDS.items():
         land_feed(folder, name, tenth(feed[0]), feed[1])
+    land_dimensions(folder)
     return folder
 
 
