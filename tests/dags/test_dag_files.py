@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import jinja2
@@ -86,8 +87,11 @@ def test_task_policy(file, dags):
 
 def test_the_daily_line(dags):
     dag = dags["lifestage_daily"]
-    line = "ingest validate_events aggregate build_features validate_features score segment validate_segments publish"
-    for first, second in zip(line.split(), line.split()[1:], strict=False):
+    line = [
+        *("ingest", "validate_events", "encode_text", "aggregate", "build_features", "validate_features"),
+        *("score", "segment", "validate_segments", "publish"),
+    ]
+    for first, second in pairwise(line):
         assert second in dag.get_task(first).downstream_task_ids
     # The model is resolved once, beside ingestion, and only scoring waits for it.
     assert dag.get_task("resolve_model").upstream_task_ids == set()

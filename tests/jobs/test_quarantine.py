@@ -83,6 +83,14 @@ def test_a_file_that_is_gone_or_missing_is_told(home, land, ingest):
     ingest(DAY)
     path.unlink()
     assert "no longer there" in summary(home, DAY)
+    # What was read of it whole stays: a cleared landing empties no lake.
+    assert "of an earlier, whole delivery of the day is left as it is" in ingest(DAY)[-1]
+    assert "no longer there" in summary(home, DAY)
+
+
+def test_a_file_that_never_came_is_told(home, land, ingest):
+    path = land(DAY, GOOD)
+    path.unlink()
     assert ingest(DAY)
     assert f"missing: deliver {path} again" in summary(home, DAY)
 
