@@ -51,10 +51,9 @@ def _configured(builder: "SparkSession.Builder") -> "SparkSession.Builder":
 def _sail() -> Iterator["SparkSession"]:
     # The server inside the process reads its log level from here, and at its default tells of every start and stop.
     os.environ.setdefault("RUST_LOG", "error")
-    # Its allocator, mimalloc, gives memory back after 10 ms and takes it in huge pages by default: the kernel then
-    # zeroes the same memory again and again, up to a third of all processor time on wide aggregations.
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "200")  # milliseconds
-    os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
+    # Its allocator, mimalloc, gives memory back after 10 ms by default, and the kernel zeroes the same memory again and
+    # again: a fifth of processor time on wide aggregations. Much longer doubles the peak.
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "300")  # milliseconds
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
