@@ -62,8 +62,8 @@ def age(days_back: "Column") -> "Column":
 def by_age(rows: "DataFrame") -> "DataFrame":
     """Rows with customer_key, age and measures → one row per customer and age.
 
-    A customer's rows are brought together first, so that both sums are made in one step each and not in two. Measured at
-    a million customers: a fifth less time, a quarter less memory.
+    A customer's rows are brought together first, so that both sums are made in one step each and not in two.
+    Measured at a million customers: a fifth less time, a quarter less memory.
     """
     together = rows.repartition(PARTITIONS, "customer_key")
     return together.groupBy("customer_key", "age").agg(*(merged(MEASURE[name]) for name in needed()))
