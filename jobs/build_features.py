@@ -95,27 +95,25 @@ def main(args: argparse.Namespace) -> None:
     if not due:
         log.info("features are up to date")
         return
-    for snapshot in due:
-        known_days(home, snapshot)
+    known = {snapshot: known_days(home, snapshot) for snapshot in due}
     with open_engine(args.engine) as spark:
-        for snapshot in due:
-            build(spark, home, snapshot)
+        for snapshot, days in known.items():
+            build(spark, home, snapshot, days)
             log.info("built features as of %s", snapshot)
 
 
-def build(spark: "SparkSession", home: Home, snapshot: date) -> None:
-    """Writes preferences and features of ``snapshot``, and the roll-ups they need."""
-    reading = plan.plan_of(snapshot, known_days(home, snapshot)[0])
+def build(spark: "SparkSession", home: Home, snapshot: date, days: list[date]) -> None:
+    """Writes preferences and features of ``snapshot`` from ``days``, all that it knows, and the roll-ups they need."""
+    reading, made_by = plan.plan_of(snapshot, days[0]), recipe(home)
     rollup.renew(spark, home, reading)
-    LakeTable(home, PREFERENCES).write(_preferences(spark, home, snapshot), [snapshot], recipe(home), files=4)
-    LakeTable(home, FEATURES).write(_features(spark, home, snapshot, reading), [snapshot], recipe(home), files=4)
+    LakeTable(home, PREFERENCES).write(_preferences(spark, home, snapshot, days), [snapshot], made_by, files=4)
+    LakeTable(home, FEATURES).write(_features(spark, home, snapshot, reading), [snapshot], made_by, files=4)
 
 
-def _preferences(spark: "SparkSession", home: Home, snapshot: date) -> "DataFrame":
-    products = LakeTable(home, CUSTOMER_PRODUCT)
+def _preferences(spark: "SparkSession", home: Home, snapshot: date, days: list[date]) -> "DataFrame":
     earliest = snapshot - timedelta(days=preferences.WINDOW_DAYS - 1)
-    days = [day for day in known_days(home, snapshot) if day >= earliest]
-    return preferences.preferences(products.read(spark, days), snapshot)
+    recent = [day for day in days if day >= earliest]
+    return preferences.preferences(LakeTable(home, CUSTOMER_PRODUCT).read(spark, recent), snapshot)
 
 
 def _features(spark: "SparkSession", home: Home, snapshot: date, reading: plan.Plan) -> "DataFrame":
@@ -135,5 +133,5 @@ def _rows(spark: "SparkSession", home: Home, snapshot: date, reading: plan.Plan)
     rows = days.select(wanted)
     if reading.months:
         rows = rows.unionByName(LakeTable(home, CUSTOMER_MONTH).read(spark, reading.months).select(wanted))
-    back = F.datediff(customers.day_of(snapshot), F.col("period_start_date"))
+    back = F.datediff(months.day_literal(snapshot), F.col("period_start_date"))
     return rows.withColumn("age", windows.age(back)).where(F.col("age") < len(windows.WINDOWS_DAYS))

@@ -1,6 +1,8 @@
 """Window sums, lives and demographics → rows of the features contract."""
 
 from datetime import date
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import FEATURES
@@ -14,6 +16,7 @@ from expectations.features import (
     WINDOWS_DAYS,
 )
 from expectations.measures import SKETCHES
+from jobs.behaviour.months import day_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -21,17 +24,11 @@ if TYPE_CHECKING:
 _YEAR = WINDOWS_DAYS[-1]
 
 
-def day_of(snapshot: date) -> "Column":
-    from pyspark.sql import functions as F
-
-    return F.lit(snapshot.isoformat()).cast("date")
-
-
 def life(history: "DataFrame", snapshot: date) -> "DataFrame":
     """customer_history rows up to ``snapshot`` → recency, frequency, monetary value, rhythm and orders by window."""
     from pyspark.sql import functions as F
 
-    now, count = day_of(snapshot), F.size("bought")
+    now, count = day_literal(snapshot), F.size("bought")
     bought = F.coalesce(F.col("purchase_dates"), F.array().cast("array<date>"))
 
     def nth(position: int, at_least: int) -> "Column":
@@ -95,9 +92,8 @@ def window_features() -> dict[str, "Column"]:
     """Feature → column over the names of ``window_sums`` and ``order_windows``."""
     from pyspark.sql import functions as F
 
-    number = {name: F.col(name).cast("double") for name in _decimal_sums()}
     plain = {
-        f"{name}_{days}d": F.coalesce(number.get(f"{name}_{days}d", F.col(f"{name}_{days}d")), F.lit(0))
+        f"{name}_{days}d": F.coalesce(F.col(f"{name}_{days}d"), F.lit(0))
         for names, windows in (
             ((*WINDOW_SUMS, "order_count"), WINDOWS_DAYS),
             ((*LONG_WINDOW_SUMS, "largest_line_amount"), RATIO_WINDOWS_DAYS),
@@ -109,21 +105,15 @@ def window_features() -> dict[str, "Column"]:
     return {**plain, **_long_windows(), **_velocity()}
 
 
-def _decimal_sums() -> list[str]:
-    types = {c.name: c.type for c in FEATURES.columns}
-    return [name for name, kind in types.items() if kind == "double" and name.rpartition("_")[0] in _AMOUNTS]
-
-
-_AMOUNTS = ("purchase_amount", "return_amount", "discount_amount", "winsorised_amount", "largest_line_amount")
-
-
 def _sum(names: tuple[str, ...], days: int) -> "Column":
     from pyspark.sql import functions as F
 
-    total = F.coalesce(F.col(f"{names[0]}_{days}d"), F.lit(0)).cast("double")
-    for name in names[1:]:
-        total = total + F.coalesce(F.col(f"{name}_{days}d"), F.lit(0)).cast("double")
-    return total
+    return reduce(add, (F.coalesce(F.col(f"{name}_{days}d"), F.lit(0)).cast("double") for name in names))
+
+
+def _own_events(days: int) -> "Column":
+    """Events but campaign contacts."""
+    return _sum(("event_count",), days) - _sum(("campaign_count",), days)
 
 
 def _over(numerator: "Column", denominator: "Column") -> "Column":
@@ -142,19 +132,14 @@ def _long_windows() -> dict[str, "Column"]:
             named[f"{ratio.name}_{days}d"] = _over(_sum(ratio.numerator, days), _sum(ratio.denominator, days))
         for what in ("product", "category", "brand"):
             named[f"{what}_diversity_{days}d"] = _distinct(what, days)
-        named[f"sentiment_mean_{days}d"] = _over(_sum(("sentiment_sum",), days), _sum(("text_count",), days)) - F.lit(
-            1.0
-        )
+        moved = _over(_sum(("sentiment_sum",), days), _sum(("text_count",), days))
+        named[f"sentiment_mean_{days}d"] = moved - F.lit(1.0)
         named[f"average_order_amount_{days}d"] = _over(_sum(("purchase_amount",), days), _sum(("order_count",), days))
-        own = _sum(("event_count",), days) - _sum(("campaign_count",), days)
-        named[f"weekend_share_{days}d"] = _over(_sum(("weekend_count",), days), own)
+        named[f"weekend_share_{days}d"] = _over(_sum(("weekend_count",), days), _own_events(days))
     return named
 
 
 def _velocity() -> dict[str, "Column"]:
-    def own(days: int) -> "Column":
-        return _sum(("event_count",), days) - _sum(("campaign_count",), days)
-
     def rate(week: "Column", quarter: "Column") -> "Column":
         """A day of the last 7 against a day of the 83 before."""
         return _over(week / 7, (quarter - week) / 83)
@@ -171,7 +156,7 @@ def _velocity() -> dict[str, "Column"]:
             for what in ("device", "payment_method")
         },
         "amount_velocity_7d": rate(*paid),
-        "event_velocity_7d": rate(own(7), own(90)),
+        "event_velocity_7d": rate(_own_events(7), _own_events(90)),
         "line_surprise_7d": _over(
             _sum(("largest_line_amount",), 7) * before("purchase_count"), before("purchase_amount")
         ),
@@ -197,7 +182,7 @@ def customer_features(
     """Rows of the features contract: every customer with a life, one row each."""
     joined = lives.join(sums, "customer_key", "left").join(orders, "customer_key", "left")
     joined = joined.join(demographics, "customer_key", "left")
-    named = {"snapshot_date": day_of(snapshot), **window_features()}
+    named = {"snapshot_date": day_literal(snapshot), **window_features()}
     types = {c.name: c.type for c in FEATURES.columns}
     casts = {"int64": "bigint", "double": "double", "date": "date"}
     return joined.select(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from expectations.measures import COUNT_OF_TYPE, DAY_PARTS, MEASURE, SKETCHES
-from jobs.behaviour.merging import DECIMAL
+from jobs.behaviour.merging import DECIMAL, sorted_set, typed
 from jobs.text.scores import TEXT_MEASURES
 
 if TYPE_CHECKING:
@@ -21,25 +21,12 @@ def customer_days(events: "DataFrame", texts: "DataFrame | None" = None) -> "Dat
     from pyspark.sql import functions as F
 
     measures = {**_counts(), **_visits(), **_amounts(), **_sketches()}
-    days = events.groupBy(*GRAIN).agg(*(_typed(name, column) for name, column in measures.items()))
+    days = events.groupBy(*GRAIN).agg(*(typed(MEASURE[name], column) for name, column in measures.items()))
     days = days.join(_orders(events), list(GRAIN), "left")
     if texts is not None:
         days = days.join(texts, list(GRAIN), "left")
-    from_texts = [
-        F.coalesce(F.col(name) if texts is not None else F.lit(None), F.lit(0)).cast(_kind(name)).alias(name)
-        for name in TEXT_MEASURES
-    ]
+    from_texts = [typed(MEASURE[name], F.lit(None) if texts is None else F.col(name)) for name in TEXT_MEASURES]
     return days.select(*GRAIN, *measures, *from_texts, "order_ids")
-
-
-def _kind(name: str) -> str:
-    return DECIMAL if MEASURE[name].type == "decimal" else "bigint"
-
-
-def _typed(name: str, column: "Column") -> "Column":
-    from pyspark.sql import functions as F
-
-    return F.coalesce(column, F.lit(0)).cast(_kind(name)).alias(name)
 
 
 def _is(event_type: str) -> "Column":
@@ -125,8 +112,7 @@ def _orders(events: "DataFrame") -> "DataFrame":
 
     bought = events.where(_is("purchase") & F.col("order_id").isNotNull())
     # Not collect_set, which takes four times as long on Sail.
-    orders = F.array_sort(F.array_distinct(F.collect_list("order_id")))
-    return bought.groupBy(*GRAIN).agg(orders.alias("order_ids"))
+    return bought.groupBy(*GRAIN).agg(sorted_set(F.collect_list("order_id")).alias("order_ids"))
 
 
 def customer_products(events: "DataFrame") -> "DataFrame":

@@ -16,8 +16,15 @@ def merged(measure: Measure, when: "Column | None" = None) -> "Column":
 
     value = F.col(measure.name) if when is None else F.when(when, F.col(measure.name))
     merge = {"sum": F.sum, "max": F.max, "bits": F.bit_or}[measure.merge]
+    return typed(measure, merge(value))
+
+
+def typed(measure: Measure, value: "Column") -> "Column":
+    """``value`` under the measure's name and in its type, 0 for null."""
+    from pyspark.sql import functions as F
+
     kind = DECIMAL if measure.type == "decimal" else "bigint"
-    return F.coalesce(merge(value), F.lit(0)).cast(kind).alias(measure.name)
+    return F.coalesce(value, F.lit(0)).cast(kind).alias(measure.name)
 
 
 def all_merged() -> list["Column"]:
@@ -29,5 +36,12 @@ def set_union(name: str) -> "Column":
     """The arrays of a group's rows as one sorted array without doubles, null where they hold nothing."""
     from pyspark.sql import functions as F
 
-    united = F.array_sort(F.array_distinct(F.flatten(F.collect_list(F.col(name)))))
-    return F.when(F.size(united) > 0, united).alias(name)
+    return sorted_set(F.flatten(F.collect_list(name))).alias(name)
+
+
+def sorted_set(values: "Column") -> "Column":
+    """An array in order and without doubles, null where it is empty."""
+    from pyspark.sql import functions as F
+
+    ordered = F.array_sort(F.array_distinct(values))
+    return F.when(F.size(ordered) > 0, ordered)

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jobs.behaviour.merging import DECIMAL, all_merged, set_union
+from jobs.behaviour.merging import DECIMAL, all_merged, set_union, sorted_set
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 def month_of(day: date) -> date:
     """The first day of the month."""
     return day.replace(day=1)
+
+
+def day_literal(day: date) -> "Column":
+    from pyspark.sql import functions as F
+
+    return F.lit(day.isoformat()).cast("date")
 
 
 def months_between(first: date, last: date) -> list[date]:
@@ -31,7 +37,7 @@ def customer_months(days: "DataFrame", month: date) -> "DataFrame":
     """Rows of customer_month from the customer_day rows that arrived in ``month``."""
     from pyspark.sql import functions as F
 
-    first = F.lit(month.isoformat()).cast("date")
+    first = day_literal(month)
     bought = F.when(F.col("purchase_count") > 0, F.col("event_date"))
     return (
         days.withColumn("period_start_date", F.when(F.col("event_date") < first, F.col("event_date")).otherwise(first))
@@ -41,7 +47,7 @@ def customer_months(days: "DataFrame", month: date) -> "DataFrame":
             F.max(_own_date()).alias("last_event_date"),
             *all_merged(),
             set_union("order_ids"),
-            _dates(F.collect_list(bought)),
+            sorted_set(F.collect_list(bought)).alias("purchase_dates"),
         )
         .withColumn("arrival_month", first)
     )
@@ -84,10 +90,3 @@ def _own_date() -> "Column":
     from pyspark.sql import functions as F
 
     return F.when(F.col("event_count") > F.col("campaign_count"), F.col("event_date"))
-
-
-def _dates(values: "Column") -> "Column":
-    from pyspark.sql import functions as F
-
-    dates = F.array_sort(F.array_distinct(values))
-    return F.when(F.size(dates) > 0, dates).alias("purchase_dates")

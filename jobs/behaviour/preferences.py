@@ -3,7 +3,7 @@
 from datetime import date
 from typing import TYPE_CHECKING
 
-from jobs.behaviour.customers import day_of
+from jobs.behaviour.months import day_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,7 +18,7 @@ def preferences(products: "DataFrame", snapshot: date) -> "DataFrame":
     """Rows of the preferences contract from customer_product rows that had arrived by ``snapshot``."""
     from pyspark.sql import functions as F
 
-    now = day_of(snapshot)
+    now = day_literal(snapshot)
     weight = (F.lit(PURCHASE_WEIGHT) * F.col("purchase_count") + F.col("intent_count")).cast("bigint")
     wanted = products.where(F.datediff(now, F.col("last_event_date")) < WINDOW_DAYS).withColumn("weight", weight)
     both = _favourite(wanted, "category").join(_favourite(wanted, "brand"), "customer_key", "full")

@@ -59,7 +59,7 @@ def ensure_profiles(home: Home, spark: "SparkSession", days: Iterable[date]) -> 
 
 def ensure_bounds(home: Home, month: date) -> pa.Table:
     """The bounds of ``month`` as history and settings make them; the partition is replaced only if it is another."""
-    target, made = LakeTable(home, PRICE_BOUNDS), _bounds_now(home, month)
+    target, made = LakeTable(home, PRICE_BOUNDS), _bounds_now(home, month, _history(home, month))
     if not target.has(month) or not target.read_arrow([month]).equals(made):
         target.write_arrow(month, made)
     return made
@@ -67,15 +67,14 @@ def ensure_bounds(home: Home, month: date) -> pa.Table:
 
 def bounds_hold(home: Home, month: date) -> bool:
     """Whether the stored bounds of ``month`` are those that events and settings make now."""
-    target = LakeTable(home, PRICE_BOUNDS)
-    if not target.has(month) or not all(_is_profiled(home, day) for day in _history(home, month)):
+    target, history = LakeTable(home, PRICE_BOUNDS), _history(home, month)
+    if not target.has(month) or not all(_is_profiled(home, day) for day in history):
         return False
-    return target.read_arrow([month]).equals(_bounds_now(home, month))
+    return target.read_arrow([month]).equals(_bounds_now(home, month, history))
 
 
-def _bounds_now(home: Home, month: date) -> pa.Table:
-    profile = LakeTable(home, EVENT_PROFILE)
-    return price_bounds(profile.read_arrow(_history(home, month)), month, _settings(home))
+def _bounds_now(home: Home, month: date, history: list[date]) -> pa.Table:
+    return price_bounds(LakeTable(home, EVENT_PROFILE).read_arrow(history), month, _settings(home))
 
 
 def _history(home: Home, month: date) -> list[date]:

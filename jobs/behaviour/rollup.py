@@ -2,11 +2,12 @@
 
 from datetime import date
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_HISTORY, CUSTOMER_MONTH
 from jobs.behaviour import merging, months
-from jobs.behaviour.months import customer_months, days_of_month, history_rows, merged_history, month_of, months_between
+from jobs.behaviour.months import customer_months, day_literal, history_rows, merged_history, month_of
 from jobs.behaviour.plan import Plan
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
@@ -25,11 +26,13 @@ def renew(spark: "SparkSession", home: Home, reading: Plan) -> None:
     """Writes every closed month that is missing or older than its days, and the history that ``reading`` needs."""
     if reading.closed is None:
         return
-    first = LakeTable(home, CUSTOMER_DAY).days()[0]
-    for month in months_between(first, reading.closed):
-        if not _month_is_fresh(home, month):
-            _roll_up(spark, home, month)
-    _renew_history(spark, home, months_between(first, reading.closed))
+    source, target = LakeTable(home, CUSTOMER_DAY), LakeTable(home, CUSTOMER_MONTH)
+    days = {month: list(of_month) for month, of_month in groupby(source.days(), month_of) if month <= reading.closed}
+    for month, of_month in days.items():
+        if not target.is_fresh(month, recipe(), [(source, day) for day in of_month]):
+            rows = customer_months(source.read(spark, of_month), month)
+            target.write(rows, [month], recipe(), files=4)
+    _renew_history(spark, home, list(days))
 
 
 def lives(spark: "SparkSession", home: Home, reading: Plan, snapshot: date) -> "DataFrame":
@@ -43,25 +46,8 @@ def lives(spark: "SparkSession", home: Home, reading: Plan, snapshot: date) -> "
     return merged_history(rows)
 
 
-def _days(home: Home, month: date) -> list[date]:
-    wanted = set(days_of_month(month))
-    return [day for day in LakeTable(home, CUSTOMER_DAY).days() if day in wanted]
-
-
-def _month_is_fresh(home: Home, month: date) -> bool:
-    inputs = [(LakeTable(home, CUSTOMER_DAY), day) for day in _days(home, month)]
-    return LakeTable(home, CUSTOMER_MONTH).is_fresh(month, recipe(), inputs)
-
-
-def _roll_up(spark: "SparkSession", home: Home, month: date) -> None:
-    days = LakeTable(home, CUSTOMER_DAY).read(spark, _days(home, month))
-    LakeTable(home, CUSTOMER_MONTH).write(customer_months(days, month), [month], recipe(), files=4)
-
-
 def _renew_history(spark: "SparkSession", home: Home, closed: list[date]) -> None:
     """The history up to the last of ``closed``, from the newest history that still holds and the months since."""
-    from pyspark.sql import functions as F
-
     history, table = LakeTable(home, CUSTOMER_HISTORY), LakeTable(home, CUSTOMER_MONTH)
     known = _newest_history(home, closed)
     if known == closed[-1]:
@@ -70,8 +56,8 @@ def _renew_history(spark: "SparkSession", home: Home, closed: list[date]) -> Non
     rows = history_rows(table.read(spark, since))
     if known:
         rows = rows.unionByName(history.read(spark, [known]).drop("arrival_month"))
-    last = F.lit(closed[-1].isoformat()).cast("date")
-    history.write(merged_history(rows).withColumn("arrival_month", last), [closed[-1]], recipe(), files=4)
+    made = merged_history(rows).withColumn("arrival_month", day_literal(closed[-1]))
+    history.write(made, [closed[-1]], recipe(), files=4)
 
 
 def _newest_history(home: Home, closed: list[date]) -> date | None:

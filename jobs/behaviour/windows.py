@@ -15,7 +15,7 @@ from expectations.features import (
     WINDOW_SUMS,
     WINDOWS_DAYS,
 )
-from expectations.measures import DAY_PARTS, MEASURE, SKETCHES
+from expectations.measures import MEASURE, SKETCHES
 from jobs.behaviour.merging import merged
 
 if TYPE_CHECKING:
@@ -35,14 +35,13 @@ def needed() -> dict[str, tuple[int, ...]]:
             windows.setdefault(name, set()).update(days)
 
     need(WINDOW_SUMS, WINDOWS_DAYS)
-    need((*LONG_WINDOW_SUMS, "largest_line_amount", "sentiment_sum"), RATIO_WINDOWS_DAYS)
+    need((*LONG_WINDOW_SUMS, "largest_line_amount", "sentiment_sum", "weekend_count"), RATIO_WINDOWS_DAYS)
     for ratio in RATIOS:
         need((*ratio.numerator, *ratio.denominator), RATIO_WINDOWS_DAYS)
     for what in ("product", "category", "brand"):
         need(SKETCHES[what][1], RATIO_WINDOWS_DAYS)
     for what in ("device", "payment_method"):
         need(SKETCHES[what][1], VELOCITY_WINDOWS_DAYS)
-    need(("weekend_count", *(f"{part}_count" for part in DAY_PARTS)), RATIO_WINDOWS_DAYS)
     need(TOPIC_SUMS, RATIO_WINDOWS_DAYS)
     need(("rating_count", "rating_sum"), (_YEAR,))
     need(("largest_line_amount",), (7,))

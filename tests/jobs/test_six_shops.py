@@ -317,7 +317,7 @@ def test_complete_journey_slice(tmp_path):
         rows = rows[rows[column].dt.date.isin(days)]
         lines[file.split(".")[0]] = len(rows)
         land_sample.land_feed(shop.landing, file, rows, column)
-    land_dimensions(shop)
+    land_sample.land_dimensions(shop.landing)
     shop.ingest(days)
     for feed in shop.mapping.feeds:
         counts = shop.counts(feed.name)
@@ -337,10 +337,3 @@ def test_complete_journey_whole(tmp_path):
     shop.ingest()
     counts = shop.counts("transactions")
     assert counts["read"] == counts["kept"] == sum(n for day, n in lines.items() if day < "ds=2018")
-
-
-def land_dimensions(shop: Shop) -> None:
-    """What the mapping's dimensions read, as the sample's job lands it."""
-    for name in land_sample.DIMENSIONS:
-        (shop.landing / "dimensions").mkdir(parents=True, exist_ok=True)
-        land_sample.read_table(name).to_csv(shop.landing / "dimensions" / f"{name}.csv", index=False)

@@ -13,13 +13,12 @@ from expectations.features import (
     WINDOWS_DAYS,
 )
 from expectations.measures import COUNT_OF_TYPE, DAY_PARTS, MEASURE, SKETCHES, TOPICS
+from tests.benchmarks.rivals.asked import NEGATIVE, asked
 
 LOG_STEP = repr(math.log(1.05))
 DECIMAL = "DECIMAL(18, 4)"
 MONEY_TYPES = ("purchase", "return")
 DAY_KEYS = "customer_key, event_date, arrival_date"
-NEGATIVE = -0.05
-"""A sentiment below is a negative one."""
 
 
 def template(name: str) -> str:
@@ -153,7 +152,7 @@ def window_sums() -> dict[str, str]:
 
     Joined rather than added up by filters, which takes three times as long.
     """
-    return {f"{name}_{days}d": _merged(name, WINDOWS_DAYS.index(days) + 1) for name, days in sorted(_asked())}
+    return {f"{name}_{days}d": _merged(name, WINDOWS_DAYS.index(days) + 1) for name, days in sorted(asked())}
 
 
 def _merged(name: str, ages: int) -> str:
@@ -168,22 +167,6 @@ def ages() -> str:
     return " ".join(
         f"LEFT JOIN (FROM aged WHERE age = {n}) AS a{n} USING (customer_key)" for n in range(len(WINDOWS_DAYS))
     )
-
-
-def _asked() -> set[tuple[str, int]]:
-    long = {*LONG_WINDOW_SUMS, "largest_line_amount", "sentiment_sum", "weekend_count"}
-    long |= {name for ratio in RATIOS for name in (*ratio.numerator, *ratio.denominator)}
-    long |= {word for what in ("product", "category", "brand") for word in SKETCHES[what][1]}
-    short = {word for what in ("device", "payment_method") for word in SKETCHES[what][1]}
-    groups = (
-        (WINDOW_SUMS, WINDOWS_DAYS),
-        (long, RATIO_WINDOWS_DAYS),
-        (short, VELOCITY_WINDOWS_DAYS),
-        (TOPIC_SUMS, RATIO_WINDOWS_DAYS),
-        (("rating_count", "rating_sum"), WINDOWS_DAYS[-1:]),
-        (("largest_line_amount",), WINDOWS_DAYS[:1]),
-    )
-    return {(name, days) for names, windows in groups for name in names for days in windows}
 
 
 def features() -> dict[str, str]:

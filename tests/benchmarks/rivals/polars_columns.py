@@ -13,10 +13,9 @@ from expectations.features import (
     WINDOWS_DAYS,
 )
 from expectations.measures import COUNT_OF_TYPE, DAY_PARTS, MEASURE, SKETCHES, TOPICS
+from tests.benchmarks.rivals.asked import NEGATIVE, asked
 
 DECIMAL = pl.Decimal(18, 4)
-NEGATIVE = -0.05
-"""A sentiment below is a negative one."""
 YEAR = WINDOWS_DAYS[-1]
 
 
@@ -105,24 +104,8 @@ def window_sums() -> dict[str, Expr]:
     """<measure>_<days>d → expression over a customer's ages, for every measure and window that a feature asks for."""
     return {
         f"{name}_{days}d": MERGES[MEASURE[name].merge](when(col("age") <= WINDOWS_DAYS.index(days)).then(col(name)))
-        for name, days in sorted(_asked())
+        for name, days in sorted(asked())
     }
-
-
-def _asked() -> set[tuple[str, int]]:
-    long = {*LONG_WINDOW_SUMS, "largest_line_amount", "sentiment_sum", "weekend_count"}
-    long |= {name for ratio in RATIOS for name in (*ratio.numerator, *ratio.denominator)}
-    long |= {word for what in ("product", "category", "brand") for word in SKETCHES[what][1]}
-    short = {word for what in ("device", "payment_method") for word in SKETCHES[what][1]}
-    groups = (
-        (WINDOW_SUMS, WINDOWS_DAYS),
-        (long, RATIO_WINDOWS_DAYS),
-        (short, VELOCITY_WINDOWS_DAYS),
-        (TOPIC_SUMS, RATIO_WINDOWS_DAYS),
-        (("rating_count", "rating_sum"), (YEAR,)),
-        (("largest_line_amount",), WINDOWS_DAYS[:1]),
-    )
-    return {(name, days) for names, windows in groups for name in names for days in windows}
 
 
 def features() -> dict[str, Expr]:
