@@ -1,0 +1,169 @@
+"""lake/features and lake/customer_day → examples: the eligible customers of each cutoff and what became of them."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES
+from expectations.contract import Table
+from expectations.errors import DataError
+from ml.examples import LIFE_NAMES, Examples, Inputs
+from ml.home import HomePath, partition_days, partition_folder
+from ml.horizons import Horizons
+from ml.protocols import Population, Protocol
+
+EVERYBODY = Population(min_purchase_days=0)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Examples by time. ``tests``: one a test cutoff."""
+
+    train: Examples
+    valid: Examples
+    tests: tuple[Examples, ...]
+
+
+def load_parts(protocol: Protocol, home: HomePath = None) -> Parts:
+    """What ``protocol`` trains, validates and tests on; DataError that says which days or snapshots are missing."""
+    days = _known_days(home)
+    missing = [str(cutoff) for cutoff in protocol.cutoffs if cutoff not in set(partition_days(FEATURES, home))]
+    if missing:
+        raise DataError(
+            f"{partition_folder(FEATURES, protocol.tests[-1], home).parent} lacks snapshots; "
+            f"run `python -m jobs build_features --ds {' '.join(missing)}` first"
+        )
+    purchases = read_purchases(protocol.cutoffs[0], days[-1], home)
+
+    def part(cutoffs: tuple[date, ...], known_until: date) -> Examples:
+        return load_examples(cutoffs, known_until, protocol.horizons, protocol.population, purchases, home)
+
+    train = part(protocol.train, days[-1] if protocol.by_customer else protocol.valid)
+    valid = part((protocol.valid,), days[-1] if protocol.by_customer else protocol.tests[0])
+    return Parts(train, valid, tuple(part((test,), days[-1]) for test in protocol.tests))
+
+
+def load_examples(
+    cutoffs: tuple[date, ...],
+    known_until: date,
+    horizons: Horizons,
+    population: Population,
+    purchases: pd.DataFrame,
+    home: HomePath = None,
+) -> Examples:
+    """Eligible customers of every cutoff; their labels as known at the end of ``known_until``."""
+    parts = [
+        label(load_inputs(cutoff, home, population), cutoff, known_until, horizons, purchases)
+        for cutoff in sorted(cutoffs)
+    ]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def load_inputs(cutoff: date, home: HomePath = None, population: Population = EVERYBODY) -> Inputs:
+    """Features of the eligible customers as of ``cutoff``, ordered by customer_key."""
+    names = ["customer_key", *dict.fromkeys((*FEATURE_NAMES, *LIFE_NAMES[:2], "tenure_days", "monetary_value"))]
+    rows = _read(FEATURES, [cutoff], [*names, "first_purchase_date"], home).sort_by("customer_key")
+    eligible = pc.greater_equal(rows["frequency_days"], population.min_purchase_days)
+    if population.max_silent_days is not None:
+        eligible = pc.and_(
+            eligible, pc.fill_null(pc.less_equal(rows["recency_days"], population.max_silent_days), False)
+        )
+    rows = rows.filter(eligible)
+    first = _numbers(pc.cast(pc.cast(rows["first_purchase_date"], pa.int32()), pa.float64()))
+    ages = {"first_purchase_age_days": (cutoff - date(1970, 1, 1)).days - first}
+    return Inputs(
+        home=home,
+        customer_keys=rows["customer_key"].to_numpy(),
+        cutoffs=np.full(len(rows), np.datetime64(cutoff)),
+        features=np.column_stack([_numbers(rows[name]) for name in FEATURE_NAMES]),
+        life={name: ages[name] if name in ages else _numbers(rows[name]) for name in LIFE_NAMES},
+    )
+
+
+def label(inputs: Inputs, cutoff: date, known_until: date, horizons: Horizons, purchases: pd.DataFrame) -> Examples:
+    """``inputs`` of one cutoff with labels from ``purchases`` (customer_key, event_date, arrival_date, amount).
+
+    An event counts by its date if it had arrived by the end of the window it is counted in.
+    """
+    observed = min((known_until - cutoff).days, horizons.longest)
+    day = (purchases["event_date"] - np.datetime64(cutoff)).dt.days
+    arrived = (purchases["arrival_date"] - np.datetime64(cutoff)).dt.days
+    place = pd.Index(inputs.customer_keys).get_indexer(purchases["customer_key"])
+    mine = place >= 0
+
+    def within(days: int) -> np.ndarray:
+        return (mine & (day > 0) & (day <= days) & (arrived <= days)).to_numpy()
+
+    first = np.full(len(inputs), np.inf)
+    np.minimum.at(first, place[within(observed)], day[within(observed)].to_numpy(dtype=np.float64))
+    spend = np.full((len(inputs), len(horizons.spend_days)), np.nan)
+    for n, days in enumerate(horizons.spend_days):
+        if days <= observed:
+            inside = within(days)
+            spend[:, n] = np.bincount(place[inside], purchases["amount"].to_numpy()[inside], minlength=len(inputs))
+    return Examples(horizons, inputs, first, np.full(len(inputs), observed), spend)
+
+
+def read_purchases(after: date, until: date, home: HomePath = None) -> pd.DataFrame:
+    """Customer-days with a purchase that arrived in (after, until]: customer_key, event_date, arrival_date, amount."""
+    days = [after + timedelta(days=n) for n in range(1, (until - after).days + 1)]
+    if missing := sorted(set(days) - set(partition_days(CUSTOMER_DAY, home))):
+        raise DataError(
+            f"labels need lake/customer_day for every day from {days[0]} to {until}; {len(missing)} are missing, the "
+            f"first {missing[0]}: run `python -m jobs ingest` and `python -m jobs aggregate` with "
+            f"`--from {missing[0]} --to {until}`"
+        )
+    columns = ["customer_key", "event_date", "arrival_date", "purchase_count", "purchase_amount"]
+    rows = _read(CUSTOMER_DAY, days, columns, home)
+    rows = rows.filter(pc.greater(rows["purchase_count"], 0)).to_pandas()
+    return pd.DataFrame(
+        {
+            "customer_key": rows["customer_key"],
+            "event_date": pd.to_datetime(rows["event_date"]),
+            "arrival_date": pd.to_datetime(rows["arrival_date"]),
+            "amount": rows["purchase_amount"].astype("float64"),
+        }
+    )
+
+
+def _known_days(home: HomePath) -> list[date]:
+    days = partition_days(CUSTOMER_DAY, home)
+    if not days:
+        raise DataError("lake/customer_day is empty: run `python -m jobs ingest` and `python -m jobs aggregate` first")
+    return days
+
+
+def _joined(parts: list[Examples]) -> Examples:
+    inputs = [part.inputs for part in parts]
+    whole = Inputs(
+        home=inputs[0].home,
+        customer_keys=np.concatenate([one.customer_keys for one in inputs]),
+        cutoffs=np.concatenate([one.cutoffs for one in inputs]),
+        features=np.concatenate([one.features for one in inputs]),
+        life={name: np.concatenate([one.life[name] for one in inputs]) for name in LIFE_NAMES},
+    )
+    labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("days_to_purchase", "observed_days"))
+    return Examples(parts[0].horizons, whole, *labels, np.concatenate([part.spend for part in parts]))
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """float64, nulls as NaN."""
+    return pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy()
+
+
+def _read(table: Table, days: list[date], columns: list[str], home: HomePath) -> pa.Table:
+    """The columns of the partitions of ``days``; DataError that names the file and the columns it lacks."""
+    parts = []
+    for day in days:
+        for file in sorted(partition_folder(table, day, home).glob("*.parquet")):
+            if lacking := set(columns) - set(pq.read_schema(file).names):
+                raise DataError(
+                    f"{file} lacks columns {', '.join(sorted(lacking))}: rebuild it with the job that writes it"
+                )
+            parts.append(pq.read_table(file, columns=columns, partitioning=None))
+    return pa.concat_tables(parts, promote_options="permissive")
