@@ -103,9 +103,7 @@ def written_days(home: Home, days: list[date], settings: "SequenceSettings") -> 
     """Those of ``days`` that brought texts, whose scores must be there; none if texts are switched off."""
     from jobs.text.scores import has_text
 
-    # An empty delivery's file has no statistics, so it may hold a text as far as that can tell.
-    events = LakeTable(home, EVENTS)
-    return [day for day in days if events.row_count(day) and has_text(home, day)] if settings.texts else []
+    return [day for day in days if has_text(home, day)] if settings.texts else []
 
 
 def write_vectors(home: Home, target: Path) -> None:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from expectations.errors import DataError, SetupError
 from expectations.events import INGEST_REPORT, QUARANTINE
 from jobs.arguments import add_day, job_parser
+from jobs.checks.chosen import chosen
 from jobs.home import Home
 from jobs.ingest import ingest_days
 from jobs.lake import LakeTable
@@ -77,10 +78,11 @@ def summary(home: Home, day: date, source: str | None = None, show: int = 2) -> 
     )
 
 
-def gate_verdict(report: dict) -> str:
-    """Where a file's refused share stands against the checks of ingest_report, in words."""
+def gate_verdict(home: Home, report: dict) -> str:
+    """Where a file's refused share stands against the home's checks of ingest_report, in words."""
     share = report["quarantine_share"]
-    bounds = {c.severity: c.maximum for c in INGEST_REPORT.checks if c.columns == ("quarantine_share",)}
+    checks = chosen(home, INGEST_REPORT).checks
+    bounds = {check.severity: check.maximum for check in checks if check.columns == ("quarantine_share",)}
     if share > bounds["fail"]:
         return f"{share:.2%} refused: more than the {bounds['fail']:.0%} at which the gate stops the line"
     if share > bounds["warn"]:
@@ -93,7 +95,7 @@ def _of_file(home: Home, report: dict, refused: list[dict], show: int) -> Iterat
         f"{report['source']} {report['source_file']}: {report['rows_read']:,} rows read, {report['rows_kept']:,} kept, "
         f"{report['rows_dropped']:,} dropped, {report['rows_quarantined']:,} quarantined"
     )
-    yield f"  gate: {gate_verdict(report)}"
+    yield f"  gate: {gate_verdict(home, report)}"
     path = home.landing_of(report["source"]) / report["source_file"]
     if not report["is_complete"]:
         yield f"  {'read in part: it is damaged' if report['file_digest'] else 'missing'}: deliver {path} again"

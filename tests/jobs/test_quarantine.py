@@ -62,6 +62,15 @@ def test_the_refused_share_stands_beside_the_gates_bounds(home, land, ingest, go
     assert words in summary(home, DAY)
 
 
+def test_the_homes_own_bounds_are_told(home, land, ingest):
+    land(DAY, *[GOOD] * 8, BAD_NUMBER)
+    ingest(DAY)
+    (home.path / "settings.yaml").write_text(
+        "checks: {ingest_report.quarantine_share_value_range_fail: {maximum: 0.5}}\n"
+    )
+    assert "11.11% refused: the gate warns above 1%, stops above 50%" in summary(home, DAY)
+
+
 def test_a_clean_day_says_so(home, land, ingest):
     land(DAY, GOOD)
     ingest(DAY)
