@@ -1,0 +1,56 @@
+"""How every picture looks: colours, size, file. One colour means one thing in all of them."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from expectations.errors import DataError
+
+MODEL, REFERENCE, ACTUAL = "#1f6feb", "#6b7280", "#cbd5e1"
+"""The run's own model; what chance or perfection would give; what really happened."""
+OTHERS = ("#d97706", "#059669", "#9333ea", "#be185d", "#0891b2")
+"""What the model is compared with, in the order given."""
+WIDTH, HEIGHT, DPI = 6.4, 5.2, 110
+
+
+def palette(names: list[str]) -> dict[str, str]:
+    """Name → colour: the first is the run's model."""
+    others = [OTHERS[n % len(OTHERS)] for n in range(len(names) - 1)]
+    return dict(zip(names, [MODEL, *others], strict=True))
+
+
+def new_figure(panels: int = 1, width: float | None = None) -> tuple[Figure, list[Axes]]:
+    """An empty figure of ``panels`` side by side; off every window system."""
+    figure = Figure(figsize=(width or (WIDTH if panels == 1 else 4.9 * panels), HEIGHT), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(np.atleast_1d(figure.subplots(1, panels)))
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+        one.grid(alpha=0.25)
+        one.set_axisbelow(True)
+    return figure, axes
+
+
+def save(figure: Figure, file: Path, title: str) -> None:
+    """Writes ``figure`` as PNG of at most 256 colours: a third of the bytes, and no difference to the eye."""
+    figure.suptitle(title, fontsize=11, fontweight="bold")
+    figure.canvas.draw()
+    pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+    pixels.quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+
+
+def equal_bins(values: np.ndarray, bins: int = 10) -> list[np.ndarray]:
+    """Row numbers by rising value in groups of equal size; never an empty one."""
+    return [rows for rows in np.array_split(np.argsort(values, kind="stable"), bins) if len(rows)]
+
+
+def matured(known: np.ndarray, what: str) -> np.ndarray:
+    """Numbers of the rows whose outcome is known; DataError if there are none to draw."""
+    rows = np.flatnonzero(~np.isnan(known))
+    if not len(rows):
+        raise DataError(f"no customer's {what} has matured: choose an earlier cutoff or deliver the days after it")
+    return rows
