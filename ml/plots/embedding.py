@@ -8,7 +8,7 @@ from expectations.behaviour import FEATURE_NAMES
 from ml.examples import Examples
 from ml.plots.style import OTHERS, REFERENCE
 
-MAP_ROWS = 1500
+MAP_ROWS = 1200
 """Customers on the map, evenly spaced over the rows."""
 STAGES = {
     "new": OTHERS[0],
@@ -39,7 +39,7 @@ def project(embedding: np.ndarray, seed: int) -> np.ndarray:
     width = min(30, *standard.shape)
     standard = PCA(width, random_state=seed).fit_transform(standard) if standard.shape[1] > width else standard
     perplexity = min(30.0, (len(standard) - 1) / 3)
-    projection = TSNE(2, init="pca", perplexity=perplexity, max_iter=500, random_state=seed, n_jobs=1)
+    projection = TSNE(2, init="pca", perplexity=perplexity, max_iter=400, random_state=seed, n_jobs=1)
     return projection.fit_transform(standard.astype(np.float32))
 
 

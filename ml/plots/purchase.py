@@ -67,7 +67,7 @@ def calibration(axes: Axes, is_buyer: np.ndarray, probabilities: dict[str, np.nd
         xlabel="predicted probability (mean of the bin)",
         ylabel="observed share that bought",
     )
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="best", fontsize=8.5)
 
 
 def perfect_shares(probability: np.ndarray, bins: list[np.ndarray], seed: int) -> np.ndarray:

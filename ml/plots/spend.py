@@ -64,7 +64,7 @@ def residuals(axes: Axes, spend: np.ndarray, expected: np.ndarray, days: int) ->
     axes.set(
         title=f"Residuals of spend over {days} days",
         xlabel=f"expected spend ({UNIT}, logarithmic)",
-        ylabel=f"actual − expected ({UNIT}, logarithmic beyond ±{scale:.3g})",
+        ylabel=f"actual − expected ({UNIT}; logarithmic)",
     )
     axes.legend(frameon=False, loc="upper left")
 

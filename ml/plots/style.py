@@ -1,6 +1,7 @@
 """How every picture looks: colours, size, file. One colour means one thing in all of them."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,8 @@ MODEL, REFERENCE, ACTUAL = "#1f6feb", "#6b7280", "#cbd5e1"
 OTHERS = ("#d97706", "#059669", "#9333ea", "#be185d", "#0891b2")
 """What the model is compared with, in the order given."""
 WIDTH, HEIGHT, DPI = 6.4, 5.2, 110
+LETTERS_AN_INCH = 11.5
+"""Of the title: a longer one goes on below."""
 
 
 def palette(names: list[str]) -> dict[str, str]:
@@ -37,10 +40,13 @@ def new_figure(panels: int = 1, width: float | None = None) -> tuple[Figure, lis
 
 def save(figure: Figure, file: Path, title: str) -> None:
     """Writes ``figure`` as PNG of at most 256 colours: a third of the bytes, and no difference to the eye."""
-    figure.suptitle(title, fontsize=11, fontweight="bold")
+    letters = int(figure.get_figwidth() * LETTERS_AN_INCH)
+    figure.suptitle(fill(title, letters), fontsize=10.5, fontweight="bold")
     figure.canvas.draw()
     pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
-    pixels.quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+    # The tree of colours keeps rare ones apart; the usual median cut gives a few dots their neighbours' colour.
+    few = pixels.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(file, optimize=True)
 
 
 def equal_bins(values: np.ndarray, bins: int = 10) -> list[np.ndarray]:

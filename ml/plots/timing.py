@@ -5,10 +5,12 @@ from matplotlib.axes import Axes
 
 from ml.examples import STRATA, Examples
 from ml.forecast import Forecast
-from ml.plots.style import OTHERS, REFERENCE
+from ml.plots.style import MODEL, OTHERS, REFERENCE
 
 LEAST = 30
 """A curve of fewer customers says nothing."""
+MOST = 0.9
+"""A stratum that holds more of the customers lies on the curve of all."""
 COLOURS = dict(zip(STRATA, (OTHERS[0], OTHERS[1], OTHERS[2]), strict=True))
 
 
@@ -31,9 +33,9 @@ def hazard_curve(axes: Axes, examples: Examples, forecast: Forecast) -> None:
     groups |= {stratum: examples.inputs.stratum == stratum for stratum in STRATA}
     longest = int(min(forecast.horizons.longest, examples.observed_days.max()))
     for name, mine in groups.items():
-        if mine.sum() < LEAST or (name != "all" and mine.all()):
+        if name != "all" and not LEAST <= mine.sum() <= MOST * len(examples):
             continue
-        colour = COLOURS.get(name, "#1f6feb")
+        colour = COLOURS.get(name, MODEL)
         days = np.arange(longest + 1)
         seen, error = kaplan_meier(examples.days_to_purchase[mine], examples.observed_days[mine], longest)
         axes.step(days, seen, where="post", color=colour, linewidth=1)
@@ -47,7 +49,7 @@ def hazard_curve(axes: Axes, examples: Examples, forecast: Forecast) -> None:
     axes.axvline(forecast.horizons.churn_days, color=REFERENCE, linewidth=1, linestyle=":")
     axes.annotate(
         f"churn: {forecast.horizons.churn_days} days",
-        (forecast.horizons.churn_days, 0.99), rotation=90, va="top", ha="right", fontsize=8, color=REFERENCE,
+        (forecast.horizons.churn_days, 0.01), rotation=90, va="bottom", ha="right", fontsize=8, color=REFERENCE,
     )  # fmt: skip
     axes.set(
         title="No purchase yet: predicted and observed",
