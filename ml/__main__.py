@@ -10,6 +10,7 @@ COMMANDS = {
     "factors": "factorise customers x products; judge what that is good for; keep the products' factors",
     "resolve": "print NAME/VERSION to score a day with: the version it was scored with, else the champion",
     "promote": "make a version the champion; also the way back to an earlier one",
+    "compare": "fit every model on a public study and print one table of how good each is, with intervals",
     "metrics": "print the network's metrics beside its baselines'",
 }
 

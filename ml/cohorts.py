@@ -1,5 +1,6 @@
 """lake/features and lake/customer_day → examples: the eligible customers of each cutoff and what became of them."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -64,17 +65,31 @@ def load_examples(
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
+INPUT_COLUMNS = (
+    *("customer_key", "first_purchase_date"),
+    *dict.fromkeys((*FEATURE_NAMES, *LIFE_NAMES[:2], "tenure_days", "monetary_value")),
+)
+"""What models read of a row of features."""
+
+
 def load_inputs(cutoff: date, home: HomePath = None, population: Population = EVERYBODY) -> Inputs:
     """Features of the eligible customers as of ``cutoff``, ordered by customer_key."""
-    names = ["customer_key", *dict.fromkeys((*FEATURE_NAMES, *LIFE_NAMES[:2], "tenure_days", "monetary_value"))]
-    rows = _read(FEATURES, [cutoff], [*names, "first_purchase_date"], home).sort_by("customer_key")
+    rows = _read(FEATURES, [cutoff], list(INPUT_COLUMNS), home).sort_by("customer_key")
+    return inputs_of(rows.filter(is_eligible(rows, population)), cutoff, home)
+
+
+def is_eligible(rows: pa.Table, population: Population) -> pa.ChunkedArray:
+    """(rows,) bool: which of these customers are of the population."""
     eligible = pc.greater_equal(rows["frequency_days"], population.min_purchase_days)
     if population.max_silent_days is not None:
-        eligible = pc.and_(
-            eligible, pc.fill_null(pc.less_equal(rows["recency_days"], population.max_silent_days), False)
-        )
-    rows = rows.filter(eligible)
-    first = _numbers(pc.cast(pc.cast(rows["first_purchase_date"], pa.int32()), pa.float64()))
+        recent = pc.less_equal(rows["recency_days"], population.max_silent_days)
+        eligible = pc.and_(eligible, pc.fill_null(recent, False))
+    return eligible
+
+
+def inputs_of(rows: pa.Table, cutoff: date, home: HomePath = None) -> Inputs:
+    """What models read of ``rows``, which hold INPUT_COLUMNS as of ``cutoff``, in their order."""
+    first = _numbers(pc.cast(pc.cast(rows["first_purchase_date"], pa.date32()).cast(pa.int32()), pa.float64()))
     ages = {"first_purchase_age_days": (cutoff - date(1970, 1, 1)).days - first}
     return Inputs(
         home=home,
@@ -167,3 +182,9 @@ def _read(table: Table, days: list[date], columns: list[str], home: HomePath) ->
                 )
             parts.append(pq.read_table(file, columns=columns, partitioning=None))
     return pa.concat_tables(parts, promote_options="permissive")
+
+
+def customer_folds(customer_keys: np.ndarray, folds: int) -> np.ndarray:
+    """(rows,) int64: the fold, 0 … folds - 1, of each customer; by a hash of the key, so that it never moves."""
+    prefixes = (hashlib.sha256(key.encode()).digest()[:8] for key in customer_keys)
+    return np.array([int.from_bytes(prefix, "big") % folds for prefix in prefixes], dtype=np.int64)

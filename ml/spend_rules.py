@@ -11,9 +11,8 @@ from ml.ranked_sums import (
     equal_bins,
     shaped,
     weighted_mean,
-    weighted_sum,
 )
-from ml.scoring_rules import Scores, top_decile_lift
+from ml.scoring_rules import Scores, top_decile_lift, total_bias
 
 
 def spend_scores(
@@ -64,12 +63,6 @@ def decile_mape(spend: np.ndarray, expected: np.ndarray, weights: np.ndarray | N
     gaps = divide(np.abs(said - actual), actual)
     known = np.isfinite(gaps)
     return shaped(divide(np.where(known, gaps, 0.0).sum(axis=0), known.sum(axis=0)), weights)
-
-
-def total_bias(spend: np.ndarray, expected: np.ndarray, weights: np.ndarray | None = None) -> Scores:
-    """Share by which the sum of expected spend exceeds what was paid: −0.12 is 12 % too little."""
-    drawn = drawn_rows(spend, weights)
-    return shaped(divide(weighted_sum(expected, drawn), weighted_sum(spend, drawn)) - 1, weights)
 
 
 def mean_absolute_error(spend: np.ndarray, expected: np.ndarray, weights: np.ndarray | None = None) -> Scores:

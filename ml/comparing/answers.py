@@ -1,0 +1,126 @@
+"""Every model fitted, one after the other, and asked of validation and of every test cutoff."""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml.cohorts import Parts
+from ml.forecast import Forecast
+from ml.protocols import Protocol
+
+if TYPE_CHECKING:
+    from ml.models.base import Model
+
+log = logging.getLogger(__name__)
+
+FOLDS = 5
+"""Of customers, where a protocol learns from others of the same cutoff."""
+
+SEEDS = {"quick": 1, "full": 5}
+"""Fits of a network by budget: its outcome depends on where it starts."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model, fitted once, says.
+
+    valid, tests     forecasts for the rows of the validation part and of each test part
+    fit_seconds      with its search of settings and its calibration
+    predict_seconds  of all tests together
+    """
+
+    model: str
+    seed: int
+    valid: Forecast
+    tests: tuple[Forecast, ...]
+    fit_seconds: float
+    predict_seconds: float
+    params: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Parts as models meet them, and the fold of each row: a model of one fold decides for the test rows of that fold.
+
+    splits       one a fold: what is fitted on, and the rows of the whole validation and test parts that it answers
+    valid, test  fold that answers each row of the validation part, and of each test part
+    """
+
+    parts: Parts
+    splits: tuple[Parts, ...]
+    valid: np.ndarray
+    tests: tuple[np.ndarray, ...]
+
+
+def stage(protocol: Protocol, parts: Parts) -> Stage:
+    """One fold by time; FOLDS where customers are split: each is tested by a fold, which validates on the next."""
+    if not protocol.by_customer:
+        rows = tuple(np.zeros(len(test), dtype=np.int64) for test in parts.tests)
+        return Stage(parts, (parts,), np.zeros(len(parts.valid), dtype=np.int64), rows)
+    from ml.cohorts import customer_folds
+
+    train = customer_folds(parts.train.inputs.customer_keys, FOLDS)
+    # Whose fold is n validates for the fold before it.
+    valid = (customer_folds(parts.valid.inputs.customer_keys, FOLDS) - 1) % FOLDS
+    tests = tuple(customer_folds(test.inputs.customer_keys, FOLDS) for test in parts.tests)
+    splits = tuple(
+        Parts(
+            parts.train.rows((train != fold) & (train != (fold + 1) % FOLDS)),
+            parts.valid.rows(valid == fold),
+            tuple(test.rows(folds == fold) for test, folds in zip(parts.tests, tests, strict=True)),
+        )
+        for fold in range(FOLDS)
+    )
+    return Stage(parts, splits, valid, tests)
+
+
+def ask(name: str, seed: int, budget: str, scene: Stage) -> Answers:
+    """Fits the model on every fold and stitches what it says."""
+    fit_seconds = predict_seconds = 0.0
+    valid, tests, params = [], [[] for _ in scene.tests], {}
+    for fold, split in enumerate(scene.splits):
+        model, started = fresh(name, seed, budget), time.monotonic()
+        model.fit(split.train, split.valid)
+        fit_seconds += time.monotonic() - started
+        valid.append(model.predict(split.valid.inputs))
+        started = time.monotonic()
+        for told, test in zip(tests, split.tests, strict=True):
+            told.append(model.predict(test.inputs))
+        predict_seconds += time.monotonic() - started
+        params = model.params() if fold == 0 else params
+    stitched = tuple(_stitched(told, folds) for told, folds in zip(tests, scene.tests, strict=True))
+    log.info("%-20s seed %d  fitted in %6.1f s, asked in %5.1f s", name, seed, fit_seconds, predict_seconds)
+    return Answers(name, seed, _stitched(valid, scene.valid), stitched, fit_seconds, predict_seconds, params)
+
+
+def fresh(name: str, seed: int, budget: str) -> "Model":
+    """An unfitted model, which will be calibrated on the part after the one it is trained on."""
+    from ml.calibrate import Calibrated
+    from ml.models import make
+
+    return Calibrated(make(name, seed, budget))
+
+
+def seeds_of(name: str, budget: str) -> range:
+    """Networks are fitted as often as SEEDS says, others once."""
+    from ml.models import kind
+
+    return range(SEEDS[budget] if kind(name).uses_sequences else 1)
+
+
+def _stitched(told: list[Forecast], folds: np.ndarray) -> Forecast:
+    """Forecasts of folds, put in the order of the whole. Embeddings of different fits have nothing in common."""
+    if len(told) == 1:
+        return told[0]
+    place = np.argsort(np.argsort(folds, kind="stable"), kind="stable")
+    whole = replace(
+        told[0],
+        hazard=np.concatenate([one.hazard for one in told]),
+        spend_if_purchase=np.concatenate([one.spend_if_purchase for one in told]),
+        spend_sigma=np.concatenate([one.spend_sigma for one in told]),
+        embedding=None,
+    )
+    return whole.rows(place)

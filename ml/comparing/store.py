@@ -1,0 +1,91 @@
+"""The table kept: as JSON rows, as CSV, as a page in Markdown, and as a run in MLflow."""
+
+import csv
+import hashlib
+import json
+import math
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ml.cohorts import Parts
+from ml.comparing.verdicts import Row
+from ml.home import HomePath, home_folder
+
+KIND = "compare"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished comparison. ``text``: as printed. ``tags``: what it was made of."""
+
+    rows: list[Row]
+    text: str
+    champion: str
+    tags: dict[str, str]
+    params: dict[str, object]
+
+
+def clean(row: Row) -> dict[str, object]:
+    """As JSON knows it: no NaN, no infinity, but null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(row).items()
+    }
+
+
+def write_json(rows: list[Row], path: Path) -> None:
+    """A list of objects, one a line."""
+    lines = ",\n".join(json.dumps(clean(row), ensure_ascii=False) for row in rows)
+    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def write_csv(rows: list[Row], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([field.name for field in fields(Row)])
+        writer.writerows([None if value != value else value for value in astuple(row)] for row in rows)
+
+
+def data_digest(parts: Parts) -> str:
+    """SHA-256 over every key, feature and label that was fitted or judged on."""
+    digest = hashlib.sha256()
+    for part in (parts.train, parts.valid, *parts.tests):
+        part.update(digest)
+    return digest.hexdigest()
+
+
+def log_report(report: Report, home: HomePath) -> str:
+    """One run of the shop's experiment with the three files; its id."""
+    from ml.tracking import database_errors, initialise, mlflow_for
+
+    with database_errors(home):
+        mlflow, experiment = mlflow_for(home), initialise(home)
+        name = f"{KIND} {report.tags['lifestage.source']}"
+        with mlflow.start_run(experiment_id=experiment, run_name=name, tags=report.tags) as run:
+            mlflow.log_params(report.params)
+            mlflow.log_metrics(metrics_of(report.rows, report.champion))
+            with TemporaryDirectory(prefix="lifestage-compare-") as folder:
+                write_files(report, Path(folder))
+                mlflow.log_artifacts(folder, KIND)
+        return run.info.run_id
+
+
+def write_files(report: Report, folder: Path) -> None:
+    """compare.json, compare.csv, compare.md."""
+    write_json(report.rows, folder / "compare.json")
+    write_csv(report.rows, folder / "compare.csv")
+    title = f"# {report.tags['lifestage.source']}: models compared"
+    (folder / "compare.md").write_text(f"{title}\n\n```\n{report.text}\n```\n", encoding="utf-8")
+
+
+def metrics_of(rows: list[Row], champion: str) -> dict[str, float]:
+    """The champion's means over the test cutoffs, every stratum together: task.metric → value."""
+    from ml.comparing.verdicts import ALL, MEAN
+
+    mine = (row for row in rows if (row.model, row.cutoff, row.stratum) == (champion, MEAN, ALL))
+    return {f"{row.task}.{row.metric}": row.value for row in mine if math.isfinite(row.value)}
+
+
+def where(home: HomePath) -> str:
+    return str(home_folder(home))
