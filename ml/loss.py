@@ -36,3 +36,33 @@ def ziln_loss(logit: Tensor, mu: Tensor, raw_sigma: Tensor, is_buyer: Tensor, sp
     density = log_normal_log_density(torch.where(paid, spend, 1.0), mu, sigma_of(raw_sigma))
     bought = binary_cross_entropy_with_logits(logit, is_buyer, reduction="none")
     return (bought - torch.where(paid, density, 0.0)).mean()
+
+
+def hazard_loss(logits: Tensor, at_risk: Tensor, is_event: Tensor) -> Tensor:
+    """Mean over the rows of the negative log-likelihood of a discrete hazard, in nats; all are (rows, intervals).
+
+    Only intervals that a row is ``at_risk`` in count: not those after its purchase, nor those that have not matured.
+    """
+    each = binary_cross_entropy_with_logits(logits, is_event, reduction="none")
+    return torch.where(at_risk, each, 0.0).sum() / len(logits)
+
+
+def spend_loss(mu: Tensor, raw_sigma: Tensor, spend: Tensor) -> Tensor:
+    """Mean over the rows of the negative log density of ``spend`` where it is positive; all are (rows, windows).
+
+    A window that has not matured is NaN and says nothing, nor does one without spend.
+    """
+    paid = spend > 0
+    density = log_normal_log_density(torch.where(paid, spend, 1.0), mu, sigma_of(raw_sigma))
+    return -torch.where(paid, density, 0.0).sum() / len(spend)
+
+
+def ziln_windows_loss(
+    logits: Tensor, mu: Tensor, raw_sigma: Tensor, at_risk: Tensor, is_event: Tensor, spend: Tensor
+) -> Tensor:
+    """Zero-inflated log-normal spend in several windows, whose chance of a purchase is that of one discrete hazard.
+
+    With one interval and one window of the same length it is ``ziln_loss``: the first purchase falls into the window,
+    or none does. More intervals say besides when it comes, and let windows that are cut short teach what they reach.
+    """
+    return hazard_loss(logits, at_risk, is_event) + spend_loss(mu, raw_sigma, spend)

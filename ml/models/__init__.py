@@ -9,10 +9,29 @@ if TYPE_CHECKING:
     from ml.models.base import Model
 
 # Name → module:class. Imported when asked for: torch and scikit-learn are heavy.
-MODELS = {}
+MODELS = {
+    "recency_rule": "ml.models.recency_rule:RecencyRule",
+    "past_spend": "ml.models.past_spend:PastSpend",
+    "logistic_regression": "ml.models.logistic_regression:LogisticRegression",
+    "linear_svm": "ml.models.linear_svm:LinearSvm",
+    "random_forest": "ml.models.random_forest:RandomForest",
+    "gradient_boosting": "ml.models.gradient_boosting:GradientBoosting",
+    "bg_nbd": "ml.models.btyd:BuyTillYouDie",
+    "mbg_nbd": "ml.models.btyd:BuyTillYouDie",
+    "pareto_nbd": "ml.models.btyd:BuyTillYouDie",
+    "cnn": "ml.models.sequence:Sequence",
+    "lstm": "ml.models.sequence:Sequence",
+    "gru": "ml.models.sequence:Sequence",
+    "transformer": "ml.models.sequence:Sequence",
+}
+
+
+def kind(name: str) -> "type[Model]":
+    """The class of a model, whose ``load`` reads what it saved; KeyError if MODELS has no such name."""
+    module, _, attribute = MODELS[name].partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def make(name: str, seed: int = 0, budget: str = "quick") -> "Model":
     """A fresh model; KeyError if MODELS has no such name."""
-    module, _, kind = MODELS[name].partition(":")
-    return getattr(import_module(module), kind)(name=name, seed=seed, budget=budget)
+    return kind(name)(name=name, seed=seed, budget=budget)

@@ -1,0 +1,9 @@
+"""Gated recurrent units (Cho et al. 2014)."""
+
+from torch import nn
+
+from ml.encoders.recurrent import Recurrent
+
+
+class GRU(Recurrent):
+    kind = nn.GRU
