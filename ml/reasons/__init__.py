@@ -1,0 +1,91 @@
+"""Why a customer is expected to leave, or to stay: the strongest contributions to the prediction, in plain words."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expectations.behaviour import FEATURE_NAMES
+from ml.examples import Inputs
+from ml.models.base import Model
+from ml.reasons.words import CHURN, PURCHASE, family, in_words
+
+if TYPE_CHECKING:
+    from ml.reasons.attribution import Attribution
+
+__all__ = ["CHURN", "PURCHASE", "Reasons", "in_words", "reasons", "reasons_of"]
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """The strongest first; (rows, n) each. Where fewer speak for it, the rest are empty: "", "", 0 and "".
+
+    feature       the strongest feature of a family of features that say nearly the same
+    direction     CHURN or PURCHASE: what it speaks for
+    contribution  of the whole family to the log-odds of what it speaks for, above 0
+    words         the feature with the customer's own numbers
+    """
+
+    feature: np.ndarray
+    direction: np.ndarray
+    contribution: np.ndarray
+    words: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.feature)
+
+
+def reasons(
+    model: Model, inputs: Inputs, n: int = 3, towards: str | None = CHURN, typical: np.ndarray | None = None
+) -> Reasons:
+    """The ``n`` strongest reasons of each customer, of a model that ``attribute`` can explain.
+
+    towards  CHURN or PURCHASE: reasons for that alone; None: either
+    typical  (features,) to compare with in words; the median of ``inputs`` if not given
+    """
+    from ml.reasons.attribution import attribute
+
+    return reasons_of(attribute(model, inputs), inputs, n, towards, typical)
+
+
+def reasons_of(
+    found: "Attribution", inputs: Inputs, n: int = 3, towards: str | None = CHURN, typical: np.ndarray | None = None
+) -> Reasons:
+    """``reasons`` of contributions that are known already."""
+    families = list(dict.fromkeys(map(family, found.names)))
+    place = np.array([families.index(family(name)) for name in found.names])
+    churn = -found.contributions
+    by_family = np.column_stack([churn[:, place == k].sum(axis=1) for k in range(len(families))])
+    strength = {CHURN: by_family, PURCHASE: -by_family, None: np.abs(by_family)}[towards]
+    order = np.argsort(-strength, axis=1, kind="stable")[:, :n]
+    rows = np.arange(len(churn))[:, None]
+    sign = np.sign(by_family[rows, order])
+    counts = strength[rows, order] > 0
+    strongest = np.empty(order.shape, np.int64)
+    for k in range(len(families)):
+        mine = np.flatnonzero(place == k)
+        chosen_rows, slot = np.nonzero(order == k)
+        signed = churn[np.ix_(chosen_rows, mine)] * sign[chosen_rows, slot][:, None]
+        strongest[chosen_rows, slot] = mine[signed.argmax(axis=1)]
+    feature = np.where(counts, np.array(found.names, dtype=object)[strongest], "")
+    direction = np.where(counts, np.where(sign > 0, CHURN, PURCHASE).astype(object), "")
+    contribution = np.where(counts, np.abs(by_family[rows, order]), 0.0)
+    return Reasons(feature, direction, contribution, _words(feature, direction, inputs, typical))
+
+
+def _words(feature: np.ndarray, direction: np.ndarray, inputs: Inputs, typical: np.ndarray | None) -> np.ndarray:
+    import warnings
+
+    place = {name: n for n, name in enumerate(FEATURE_NAMES)}
+    if typical is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about features nobody has a value of
+            typical = np.nanmedian(inputs.features, axis=0) if len(inputs) else np.full(len(place), np.nan)
+    gaps = inputs.features[:, place["gap_mean_days"]]
+    words = np.full(feature.shape, "", dtype=object)
+    for row, slot in zip(*np.nonzero(feature != ""), strict=True):
+        name = feature[row, slot]
+        n = place.get(name)
+        value, usual = (inputs.features[row, n], typical[n]) if n is not None else (np.nan, np.nan)
+        words[row, slot] = in_words(name, float(value), direction[row, slot], float(usual), float(gaps[row]))
+    return words

@@ -1,0 +1,93 @@
+"""Contributions of features to the margins of scikit-learn's classifiers: exact for trees, and for what is linear."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from expectations.behaviour import FEATURE_NAMES
+from expectations.errors import SetupError
+from ml.impute import Imputer
+from ml.models.hazard import Hazard
+
+Margin = tuple[float, np.ndarray]
+"""Base, and (rows, columns): together the log-odds that the classifier gives."""
+
+
+def fitted_source(hazard: Hazard) -> np.ndarray:
+    """(intervals,): the last interval with a classifier up to each; 0 before the first."""
+    places = [k if classifier is not None else 0 for k, classifier in enumerate(hazard.classifiers)]
+    return np.maximum.accumulate(places)
+
+
+def hazard_margins(hazard: Hazard, design: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(intervals,) bases and (rows, columns, intervals) contributions of the intervals ``wanted`` (bool); else 0."""
+    base = np.zeros(len(hazard.classifiers))
+    parts = np.zeros((*design.shape, len(hazard.classifiers)))
+    for k, classifier in enumerate(hazard.classifiers):
+        if classifier is not None and wanted[k]:
+            base[k], parts[:, :, k] = margin(classifier, design)
+    return base, parts
+
+
+def finished(hazard: Hazard) -> Callable[[np.ndarray], np.ndarray]:
+    """(rows, intervals) margins → hazards, as ``hazard`` itself fills in the intervals that were not fitted."""
+    given = copy.copy(hazard)
+    given.classifiers = [None if one is None else _Given(k) for k, one in enumerate(hazard.classifiers)]
+    return given.predict
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A classifier whose margin stands in a column of what it reads."""
+
+    column: int
+
+    def predict_proba(self, margins: np.ndarray) -> np.ndarray:
+        return np.column_stack([np.zeros(len(margins)), expit(margins[:, self.column])])
+
+
+def margin(classifier: BaseEstimator, design: np.ndarray) -> Margin:
+    """Base and contributions of each column of ``design``; SetupError for a classifier that nothing exact is known of.
+
+    Trees: the path-dependent Shapley values of Lundberg et al. (2020). Linear: weight times distance from the mean.
+    """
+    *steps, last = [step for _, step in classifier.steps] if isinstance(classifier, Pipeline) else [classifier]
+    read = design
+    for step in steps:
+        read = step.transform(read)
+    if hasattr(last, "coef_") and hasattr(last, "predict_proba"):
+        return float(last.intercept_[0]), _columns(read * last.coef_[0], steps, design.shape[1])
+    if hasattr(last, "decision_function") and hasattr(last, "_predictors"):
+        return _trees(last, read)
+    raise SetupError(
+        f"{type(last).__name__} gives no exact reasons; gradient boosting, logistic regression and networks do"
+    )
+
+
+def _trees(classifier: BaseEstimator, read: np.ndarray) -> Margin:
+    from shap import TreeExplainer
+
+    explainer = TreeExplainer(classifier)
+    values = explainer.shap_values(read, check_additivity=False)
+    return float(np.ravel(explainer.expected_value)[-1]), values
+
+
+def _columns(parts: np.ndarray, steps: list[BaseEstimator], columns: int) -> np.ndarray:
+    """An indicator of a missing value speaks for the feature that is missing."""
+    found = parts[:, :columns].copy()
+    for step in steps:
+        if isinstance(step, Imputer):
+            np.add.at(found.T, step.nullable_, parts[:, columns:].T)
+    return found
+
+
+def column_names(columns: int) -> list[str]:
+    """Names of what a tabular model reads: the features, then whatever else it adds, as one block."""
+    return [*FEATURE_NAMES, *(f"learned_{n}" for n in range(columns - len(FEATURE_NAMES)))]
+
+
