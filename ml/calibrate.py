@@ -1,0 +1,212 @@
+"""Any model, calibrated on the part after the one it was trained on: probabilities, spend and its spread come out even.
+
+Of every interval the logit of the hazard is stretched and shifted (Platt); with many rows an isotonic curve takes its
+place where it foretells better, by cross-fitting. Of every window spend is scaled until its total is what was paid,
+then the spread until as many outcomes lie within the intervals as these promise. All keeps the order of customers.
+An interval or window that has not matured takes the calibration of the nearest that has.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit, ndtr
+from sklearn.isotonic import IsotonicRegression
+
+from ml.examples import Examples, Inputs
+from ml.forecast import Forecast
+from ml.models.base import Model
+
+MIN_CASES = 20
+"""Customers of either outcome, and payers, that a calibration of its own needs."""
+ISOTONIC_CASES = 5000
+"""Customers of either outcome from which on an isotonic curve is tried."""
+PRIOR = 10.0
+"""Precision of the belief that nothing needs calibrating; worth so many customers of middling probability."""
+FOLDS = 5
+COVERS = (0.8, 0.9, 0.95)
+"""Promised shares of outcomes within an interval, by which the spread is judged."""
+FACTORS = np.exp(np.linspace(np.log(0.4), np.log(2.5), 93))
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Calibrated hazard from the model's: expit(slope · logit + shift), or isotonic through (knots, heights).
+
+    knots, heights  logits of the model and what they become, both rising; empty: none
+    """
+
+    slope: float = 1.0
+    shift: float = 0.0
+    knots: tuple[float, ...] = ()
+    heights: tuple[float, ...] = ()
+
+    def __call__(self, hazard: np.ndarray) -> np.ndarray:
+        """(rows,) → (rows,), order kept."""
+        margin = logit(np.clip(hazard, EPSILON, 1 - EPSILON))
+        platt = self.slope * margin + self.shift
+        if not self.knots:
+            return expit(platt)
+        # A little of the straight line keeps the order where the curve is level.
+        return expit(0.98 * np.interp(margin, self.knots, self.heights) + 0.02 * platt)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """curves: one an interval; scales and spreads: factors of mean and sigma, one a spend window."""
+
+    curves: tuple[Curve, ...]
+    scales: tuple[float, ...]
+    spreads: tuple[float, ...]
+
+    def __call__(self, forecast: Forecast) -> Forecast:
+        curves = [curve(hazard) for curve, hazard in zip(self.curves, forecast.hazard.T, strict=True)]
+        return replace(
+            forecast,
+            hazard=np.column_stack(curves),
+            spend_if_purchase=forecast.spend_if_purchase * np.array(self.scales),
+            spend_sigma=forecast.spend_sigma * np.array(self.spreads),
+        )
+
+
+def calibration(forecast: Forecast, valid: Examples) -> Calibration:
+    """What makes ``forecast`` even on ``valid``."""
+    horizons = valid.horizons
+    at_risk, is_event = valid.at_risk(), valid.is_event()
+    groups = valid.inputs.customer_keys
+    curves = [_curve(forecast.hazard[rows, k], is_event[rows, k], groups[rows]) for k, rows in enumerate(at_risk.T)]
+    plain = Calibration(_filled(curves, Curve()), *[(1.0,) * len(horizons.spend_days)] * 2)
+    forecast = plain(forecast)
+    pairs = [_spend(forecast, valid, days) for days in horizons.spend_days]
+    scales, spreads = zip(*_filled(pairs, (1.0, 1.0)), strict=True) if pairs else ((), ())
+    return replace(plain, scales=scales, spreads=spreads)
+
+
+def platt(hazard: np.ndarray, is_event: np.ndarray) -> Curve:
+    """The likeliest slope and shift; the slope stays above 0."""
+    margin = logit(np.clip(hazard, EPSILON, 1 - EPSILON))
+
+    def loss(point: np.ndarray) -> float:
+        slope = np.exp(point[0])
+        scores = slope * margin + point[1]
+        doubt = PRIOR / 8 * ((slope - 1) ** 2 + point[1] ** 2)
+        return float((np.logaddexp(0, scores) - is_event * scores).sum() + doubt)
+
+    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-3, 3), (-10, 10)]).x
+    return Curve(float(np.exp(found[0])), float(found[1]))
+
+
+def isotonic(hazard: np.ndarray, is_event: np.ndarray) -> Curve:
+    """The rising curve that fits best, over the straight one of ``platt`` where it is level."""
+    margin = logit(np.clip(hazard, EPSILON, 1 - EPSILON))
+    fitted = IsotonicRegression(y_min=1e-4, y_max=1 - 1e-4, out_of_bounds="clip").fit(margin, is_event)
+    heights = logit(fitted.y_thresholds_)
+    return replace(
+        platt(hazard, is_event), knots=tuple(map(float, fitted.X_thresholds_)), heights=tuple(map(float, heights))
+    )
+
+
+def cross_fitted(fit, hazard: np.ndarray, is_event: np.ndarray, groups: np.ndarray) -> np.ndarray:  # noqa: ANN001
+    """(rows,): log loss of each row by a curve of ``fit`` that has not seen its customer."""
+    fold = np.unique(groups, return_inverse=True)[1] % FOLDS
+    loss = np.empty(len(hazard))
+    for held in range(FOLDS):
+        inside = fold == held
+        told = fit(hazard[~inside], is_event[~inside])(hazard[inside])
+        loss[inside] = -np.log(np.where(is_event[inside] > 0, told, 1 - told))
+    return loss
+
+
+def _curve(hazard: np.ndarray, is_event: np.ndarray, groups: np.ndarray) -> Curve | None:
+    cases = min(is_event.sum(), (1 - is_event).sum())
+    if cases < MIN_CASES:
+        return None
+    if cases >= ISOTONIC_CASES:
+        saved = cross_fitted(platt, hazard, is_event, groups) - cross_fitted(isotonic, hazard, is_event, groups)
+        if saved.mean() > 2 * saved.std() / np.sqrt(len(saved)):
+            return isotonic(hazard, is_event)
+    return platt(hazard, is_event)
+
+
+def _spend(forecast: Forecast, valid: Examples, days: int) -> tuple[float, float] | None:
+    rows = valid.matured(days)
+    spend, forecast = valid.spend_within(days)[rows], forecast.rows(rows)
+    if (spend > 0).sum() < MIN_CASES:
+        return None
+    scale = float(spend.sum() / forecast.expected_spend(days).sum())
+    window = forecast.horizons.spend_days.index(days)
+    mean, sigma = scale * forecast.spend_if_purchase[:, window], forecast.spend_sigma[:, window]
+    silent = forecast.survival(days)
+    missed = [_missed_cover(silent, mean, factor * sigma, spend) for factor in FACTORS]
+    return scale, float(FACTORS[int(np.argmin(missed))])
+
+
+def _missed_cover(silent: np.ndarray, mean: np.ndarray, sigma: np.ndarray, spend: np.ndarray) -> float:
+    """Sum over COVERS of the squared difference between the share of outcomes inside and the promised one.
+
+    By the randomised probability integral transform, in expectation: an outcome of 0 is spread evenly over 0 … silent.
+    """
+    paid = spend > 0
+    score = (np.log(np.where(paid, spend, 1.0)) - np.log(np.maximum(mean, 1e-12))) / sigma + sigma / 2
+    place = silent + (1 - silent) * ndtr(score)
+    total = 0.0
+    for cover in COVERS:
+        low, high = (1 - cover) / 2, (1 + cover) / 2
+        of_zero = np.clip((np.minimum(silent, high) - low) / np.maximum(silent, 1e-12), 0, 1)
+        inside = np.where(paid, (place > low) & (place < high), of_zero)
+        total += (inside.mean() - cover) ** 2
+    return total
+
+
+def _filled(values: list, default: object) -> tuple:
+    """What is None takes the nearest that is not, the earlier of two; ``default`` if all are."""
+    known = [n for n, value in enumerate(values) if value is not None]
+    return tuple(
+        values[min(known, key=lambda other: (abs(other - n), other))] if known else default for n in range(len(values))
+    )
+
+
+class Calibrated:
+    """A model of its own: fits ``model``, then calibrates it on the validation part."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def __getattr__(self, name: str) -> object:
+        # Name, seed, budget, history … are the model's.
+        if name in ("model", "calibration"):
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    def fit(self, train: Examples, valid: Examples) -> None:
+        """Learns from ``train``, chooses and calibrates on ``valid``."""
+        self.model.fit(train, valid)
+        self.calibrate(valid)
+
+    def calibrate(self, valid: Examples) -> None:
+        """Calibrates a fitted model anew."""
+        self.calibration = calibration(self.model.predict(valid.inputs), valid)
+
+    def predict(self, inputs: Inputs) -> Forecast:
+        return self.calibration(self.model.predict(inputs))
+
+    def save(self, folder: Path) -> None:
+        """The model in a folder of its own, calibration.json beside it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save(folder / "model")
+        told = {"model": self.model.name, "calibration": asdict(self.calibration)}
+        (folder / "calibration.json").write_text(json.dumps(told, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Calibrated":
+        from ml.models import kind
+
+        told = json.loads((folder / "calibration.json").read_text())
+        whole = cls(kind(told["model"]).load(folder / "model"))
+        days = told["calibration"]
+        curves = [Curve(c["slope"], c["shift"], tuple(c["knots"]), tuple(c["heights"])) for c in days["curves"]]
+        whole.calibration = Calibration(tuple(curves), tuple(days["scales"]), tuple(days["spreads"]))
+        return whole
