@@ -1,0 +1,165 @@
+"""BG/NBD, MBG/NBD and Pareto/NBD with Gamma-Gamma as models of the table: they learn from histories, not labels."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from expectations.errors import DataError
+from ml.btyd.bg_nbd import BetaGeometric
+from ml.btyd.gamma_gamma import GammaGamma
+from ml.btyd.histories import Histories
+from ml.btyd.pareto_nbd import ParetoNbd
+from ml.examples import Examples, Inputs
+from ml.forecast import Forecast
+from ml.horizons import Horizons
+
+DAYS_PER_WEEK = 7.0
+"""Parameters are in weeks, as published ones are."""
+
+PARETO = "pareto_nbd"
+FILE = "btyd.json"
+
+
+class Buying(Protocol):
+    """What every model of repeat buying tells."""
+
+    def probability_alive(self, rows: Histories) -> np.ndarray: ...
+    def probability_of_purchase(self, rows: Histories, time: float) -> np.ndarray: ...
+    def expected_purchases(self, rows: Histories, time: float) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class NeverBought:
+    """Who never bought has no history to read: what became of such customers in training is told of them.
+
+    hazard  by interval: the share that bought, one customer of the mean hazard of buyers added
+    spend   by window: mean of those who bought in it; of no such, of a single purchase
+    """
+
+    hazard: tuple[float, ...]
+    spend: tuple[float, ...]
+
+
+@dataclass
+class BuyTillYouDie:
+    """``name`` says which. Fitted as of the latest cutoff of training or validation, since it asks for no labels.
+
+    Of eligible customers who never bought: see ``NeverBought``.
+    """
+
+    uses_sequences: ClassVar[bool] = False
+
+    name: str = "bg_nbd"
+    seed: int = 0
+    budget: str = "quick"
+    history: dict[str, list[float]] = field(default_factory=dict)
+    horizons: Horizons | None = None
+    buying: BetaGeometric | ParetoNbd | None = None
+    worth: GammaGamma | None = None
+    never_bought: NeverBought | None = None
+
+    def fit(self, train: Examples, valid: Examples) -> None:
+        """DataError if nobody bought, or nobody bought again."""
+        self.horizons = train.horizons
+        latest = max((train.inputs, valid.inputs), key=lambda inputs: inputs.cutoffs.max())
+        latest = latest.rows((latest.cutoffs == latest.cutoffs.max()) & _has_bought(latest))
+        if not len(latest):
+            raise DataError(f"{self.name} needs customers who bought; there are none as of the latest cutoff")
+        histories = histories_of(latest)
+        if self.name == PARETO:
+            self.buying = ParetoNbd.fit(histories)
+        else:
+            self.buying = BetaGeometric.fit(histories, is_modified=self.name == "mbg_nbd")
+        if self.horizons.spend_days:
+            self.worth = GammaGamma.fit(latest.life["frequency_days"], latest.life["monetary_value"])
+        buyers = self._of_buyers(latest)
+        self.never_bought = self._learn_never_bought(train, buyers)
+
+    def predict(self, inputs: Inputs) -> Forecast:
+        bought = _has_bought(inputs)
+        hazard = np.tile(np.array(self.never_bought.hazard), (len(inputs), 1))
+        spend = np.tile(np.array(self.never_bought.spend).reshape(-1), (len(inputs), 1))
+        sigma = np.full(spend.shape, 1.0)
+        found = self._of_buyers(inputs.rows(bought))
+        hazard[bought], spend[bought], sigma[bought] = found.hazard, found.spend_if_purchase, found.spend_sigma
+        return Forecast(self.horizons, hazard, spend, sigma)
+
+    def _of_buyers(self, inputs: Inputs) -> Forecast:
+        histories, place = histories_of(inputs).unique()
+        weeks = [days / DAYS_PER_WEEK for days in self.horizons.edges_days]
+        within = np.column_stack([self.buying.probability_of_purchase(histories, time) for time in weeks])
+        before = np.column_stack([np.zeros(len(histories)), within[:, :-1]])
+        hazard = np.clip((within - before) / np.maximum(1 - before, 1e-12), 0.0, 1 - 1e-9)
+        spends = [self._spend(days, histories, place, within, inputs) for days in self.horizons.spend_days]
+        shape = (len(inputs), len(spends))
+        means, sigmas = (np.array([spend[n] for spend in spends]).T.reshape(shape) for n in (0, 1))
+        return Forecast(self.horizons, hazard[place], means, sigmas)
+
+    def _spend(
+        self, days: int, histories: Histories, place: np.ndarray, within: np.ndarray, inputs: Inputs
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean in the window of those who buy in it, and sigma of a log-normal with its relative variance.
+
+        The variance of the count is that of a negative binomial with the living customer's mean and shape r + x.
+        """
+        count, mean = inputs.life["frequency_days"], inputs.life["monetary_value"]
+        buys = np.maximum(within[:, self.horizons.edges_days.index(days)], 1e-12)
+        alive = np.maximum(self.buying.probability_alive(histories), buys)
+        expected = np.maximum(self.buying.expected_purchases(histories, days / DAYS_PER_WEEK), buys)
+        if_alive, purchases = expected / alive, expected / buys
+        square = if_alive + if_alive**2 * (1 + 1 / (self.buying.r + histories.x))
+        spread = np.maximum(square * alive / buys - purchases**2, 0.0)
+        relative = self.worth.relative_variance(count, purchases[place], spread[place])
+        return purchases[place] * self.worth.expected_value(count, mean), np.sqrt(np.log1p(relative))
+
+    def _learn_never_bought(self, train: Examples, buyers: Forecast) -> NeverBought:
+        rows = train.rows(~_has_bought(train.inputs))
+        at_risk = rows.at_risk()
+        events = (rows.is_event() * at_risk).sum(axis=0)
+        hazard = (events + buyers.hazard.mean(axis=0)) / (at_risk.sum(axis=0) + 1)
+        spend = []
+        for n in range(len(self.horizons.spend_days)):
+            paid = rows.spend[:, n][rows.spend[:, n] > 0]
+            single = self.worth.expected_value(np.zeros(1), np.zeros(1))[0]
+            spend.append(float(paid.mean()) if len(paid) else float(single))
+        return NeverBought(tuple(float(value) for value in hazard), tuple(spend))
+
+    def params(self) -> dict[str, object]:
+        found = {name: value for name, value in asdict(self.buying).items() if name != "is_modified"}
+        return found | ({f"spend_{name}": value for name, value in asdict(self.worth).items()} if self.worth else {})
+
+    def save(self, folder: Path) -> None:
+        parts = {name: getattr(self, name) for name in ("horizons", "buying", "worth", "never_bought")}
+        state = {name: asdict(part) if part is not None else None for name, part in parts.items()}
+        state |= {"name": self.name, "seed": self.seed, "budget": self.budget}
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).write_text(json.dumps(state, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "BuyTillYouDie":
+        state = json.loads((folder / FILE).read_text())
+        tuples = {name: {key: tuple(value) if isinstance(value, list) else value for key, value in state[name].items()}
+                  for name in ("horizons", "never_bought")}  # fmt: skip
+        kind = ParetoNbd if state["name"] == PARETO else BetaGeometric
+        return cls(
+            name=state["name"],
+            seed=state["seed"],
+            budget=state["budget"],
+            horizons=Horizons(**tuples["horizons"]),
+            buying=kind(**state["buying"]),
+            worth=GammaGamma(**state["worth"]) if state["worth"] else None,
+            never_bought=NeverBought(**tuples["never_bought"]),
+        )
+
+
+def histories_of(inputs: Inputs) -> Histories:
+    """Histories, in weeks, of customers all of whom bought."""
+    age, silent = inputs.life["first_purchase_age_days"], inputs.life["recency_days"]
+    return Histories.of(inputs.life["frequency_days"] - 1, (age - silent) / DAYS_PER_WEEK, age / DAYS_PER_WEEK)
+
+
+def _has_bought(inputs: Inputs) -> np.ndarray:
+    return inputs.life["frequency_days"] > 0
