@@ -11,7 +11,7 @@ from types import ModuleType
 from expectations.version import code_version
 from jobs.home import Home
 from jobs.sql import format_table
-from tests.benchmarks import dag_parse, gate, ingest, scale, sequences, simulate, text, whole_run
+from tests.benchmarks import btyd, dag_parse, gate, ingest, scale, sequences, simulate, text, whole_run
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ BENCHMARKS: dict[ModuleType, dict[str, Bar]] = {
         "sentiment_auc_chinese": Bar("AUC", 0.8, is_floor=True),
         "texts_per_s": Bar("texts/s", 100, is_floor=True),
     },
+    btyd: {"btyd_1m_s": Bar("s", 60), "btyd_1m_mb": Bar("MB", 4096)},
     simulate: {"simulate_events_per_s": Bar("events/s", 200_000, is_floor=True), "simulate_10x": Bar("ratio", 11)},
     scale: {
         "cold_vs_duckdb": Bar("ratio", 1),
