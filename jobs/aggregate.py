@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EVENTS_AT_ONCE = 2_000_000
+"""Measured: whole months of eight million take a fifth more processor time and twice the memory, for the kernel clears
+pages that a smaller sum finds again; fewer than a million wait for the engine's own steps."""
+
 
 def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("aggregate", __doc__)
@@ -77,10 +81,22 @@ def main(args: argparse.Namespace) -> None:
         log.info("customer_day is up to date")
         return
     with open_engine(args.engine) as spark:
-        # A month at a time: its events fit in memory while they are added up, and its bounds need the days before it.
+        # A month at a time, since its bounds need the days before it.
         for month, part in groupby(days, month_of):
-            aggregate(spark, home, list(part))
+            for few in _portions(home, list(part)):
+                aggregate(spark, home, few)
             log.info("aggregated the days asked for of %s", f"{month:%Y-%m}")
+
+
+def _portions(home: Home, days: list[date]) -> list[list[date]]:
+    """``days`` in runs of some EVENTS_AT_ONCE."""
+    table, portions, events = LakeTable(home, EVENTS), [[]], 0
+    for day in days:
+        if events >= EVENTS_AT_ONCE:
+            portions, events = [*portions, []], 0
+        portions[-1].append(day)
+        events += table.row_count(day)
+    return portions
 
 
 def aggregate(spark: "SparkSession", home: Home, days: list[date]) -> None:

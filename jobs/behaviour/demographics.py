@@ -35,12 +35,15 @@ def delivered(home: Home, snapshot: date) -> list[date]:
 
 def known(spark: "SparkSession", home: Home, snapshot: date) -> "DataFrame":
     """customer_key and COLUMNS as last told by ``snapshot``; no rows where nothing may be read."""
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     days = delivered(home, snapshot)
     if not days:
         types = {c.name: "string" if c.type == "string" else "double" for c in CUSTOMERS.columns}
         return spark.createDataFrame([], ", ".join(f"{name} {types[name]}" for name in ("customer_key", *COLUMNS)))
-    rows = LakeTable(home, CUSTOMERS).read(spark, days)
-    newest = rows.groupBy("customer_key").agg(F.max(F.struct("arrival_date", "source", *COLUMNS)).alias("told"))
-    return newest.select("customer_key", *(F.col("told")[name].alias(name) for name in COLUMNS))
+    # Not the maximum of a structure: of a million customers Sail takes twelve times as long for it, and 7 GB of memory.
+    order = (F.col(name).desc_nulls_last() for name in ("arrival_date", "source", *COLUMNS))
+    place = F.row_number().over(Window.partitionBy("customer_key").orderBy(*order))
+    rows = LakeTable(home, CUSTOMERS).read(spark, days).withColumn("place", place)
+    return rows.where(F.col("place") == 1).select("customer_key", *COLUMNS)
