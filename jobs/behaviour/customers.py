@@ -16,6 +16,7 @@ from expectations.features import (
     WINDOWS_DAYS,
 )
 from expectations.measures import SKETCHES
+from jobs.behaviour.merging import together
 from jobs.behaviour.months import day_literal
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def order_windows(rows: "DataFrame") -> "DataFrame":
     from pyspark.sql import functions as F
 
     lines = rows.where(F.size("order_ids") > 0).select("customer_key", "age", F.explode("order_ids").alias("order_id"))
-    orders = lines.groupBy("customer_key", "order_id").agg(F.min("age").alias("age"))
+    orders = together(lines).groupBy("customer_key", "order_id").agg(F.min("age").alias("age"))
     counts = [
         F.count(F.when(F.col("age") <= n, 1)).alias(f"order_count_{days}d") for n, days in enumerate(WINDOWS_DAYS)
     ]

@@ -5,6 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.dimensions import CUSTOMERS
+from jobs.behaviour.merging import together
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.settings import load_settings
@@ -45,5 +46,5 @@ def known(spark: "SparkSession", home: Home, snapshot: date) -> "DataFrame":
     # Not the maximum of a structure: of a million customers Sail takes twelve times as long for it, and 7 GB of memory.
     order = (F.col(name).desc_nulls_last() for name in ("arrival_date", "source", *COLUMNS))
     place = F.row_number().over(Window.partitionBy("customer_key").orderBy(*order))
-    rows = LakeTable(home, CUSTOMERS).read(spark, days).withColumn("place", place)
+    rows = together(LakeTable(home, CUSTOMERS).read(spark, days)).withColumn("place", place)
     return rows.where(F.col("place") == 1).select("customer_key", *COLUMNS)

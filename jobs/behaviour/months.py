@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jobs.behaviour.merging import DECIMAL, all_merged, set_union, sorted_set
+from jobs.behaviour.merging import DECIMAL, all_merged, set_union, sorted_set, together
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -40,7 +40,8 @@ def customer_months(days: "DataFrame", month: date) -> "DataFrame":
     first = day_literal(month)
     bought = F.when(F.col("purchase_count") > 0, F.col("event_date"))
     return (
-        days.withColumn("period_start_date", F.when(F.col("event_date") < first, F.col("event_date")).otherwise(first))
+        together(days)
+        .withColumn("period_start_date", F.when(F.col("event_date") < first, F.col("event_date")).otherwise(first))
         .groupBy("customer_key", "period_start_date")
         .agg(
             F.min("event_date").alias("first_event_date"),
@@ -76,12 +77,16 @@ def merged_history(rows: "DataFrame") -> "DataFrame":
     """One row a customer from history rows: the columns of customer_history but its month."""
     from pyspark.sql import functions as F
 
-    return rows.groupBy("customer_key").agg(
-        F.min("first_event_date").alias("first_event_date"),
-        F.max("last_event_date").alias("last_event_date"),
-        F.sum("purchase_amount").cast(DECIMAL).alias("purchase_amount"),
-        set_union("order_ids"),
-        set_union("purchase_dates"),
+    return (
+        together(rows)
+        .groupBy("customer_key")
+        .agg(
+            F.min("first_event_date").alias("first_event_date"),
+            F.max("last_event_date").alias("last_event_date"),
+            F.sum("purchase_amount").cast(DECIMAL).alias("purchase_amount"),
+            set_union("order_ids"),
+            set_union("purchase_dates"),
+        )
     )
 
 

@@ -16,14 +16,12 @@ from expectations.features import (
     WINDOWS_DAYS,
 )
 from expectations.measures import MEASURE, SKETCHES
-from jobs.behaviour.merging import merged
+from jobs.behaviour.merging import merged, together
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _YEAR = WINDOWS_DAYS[-1]
-PARTITIONS = 16
-"""Parts in which customers are added up: few enough for a small shop, small enough to fit in a large one's memory."""
 
 
 def needed() -> dict[str, tuple[int, ...]]:
@@ -59,13 +57,8 @@ def age(days_back: "Column") -> "Column":
 
 
 def by_age(rows: "DataFrame") -> "DataFrame":
-    """Rows with customer_key, age and measures → one row per customer and age.
-
-    A customer's rows are brought together first, so that both sums are made in one step each and not in two.
-    Measured at a million customers: a fifth less time, a quarter less memory.
-    """
-    together = rows.repartition(PARTITIONS, "customer_key")
-    return together.groupBy("customer_key", "age").agg(*(merged(MEASURE[name]) for name in needed()))
+    """Rows with customer_key, age and measures → one row per customer and age."""
+    return together(rows).groupBy("customer_key", "age").agg(*(merged(MEASURE[name]) for name in needed()))
 
 
 def window_sums(aged: "DataFrame") -> "DataFrame":
