@@ -1,4 +1,4 @@
-"""The table kept: as JSON rows, as CSV, as a page in Markdown, and as a run in MLflow."""
+"""The table kept: as JSON rows, as CSV, as pages, and as a run in MLflow."""
 
 import csv
 import hashlib
@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ml.cohorts import Parts
-from ml.comparing.verdicts import Row
-from ml.home import HomePath, home_folder
+from ml.comparing.rows import ALL, MEAN, Row
+from ml.home import HomePath
 
 KIND = "compare"
 
@@ -56,7 +56,7 @@ def data_digest(parts: Parts) -> str:
 
 
 def log_report(report: Report, home: HomePath) -> str:
-    """One run of the shop's experiment with the three files; its id."""
+    """One run of the shop's experiment with the four files; its id."""
     from ml.tracking import database_errors, initialise, mlflow_for
 
     with database_errors(home):
@@ -72,20 +72,17 @@ def log_report(report: Report, home: HomePath) -> str:
 
 
 def write_files(report: Report, folder: Path) -> None:
-    """compare.json, compare.csv, compare.md."""
+    """compare.json, compare.csv, compare.md, compare.html."""
+    from ml.pages.compare_page import write_compare_page
+
     write_json(report.rows, folder / "compare.json")
     write_csv(report.rows, folder / "compare.csv")
-    title = f"# {report.tags['lifestage.source']}: models compared"
-    (folder / "compare.md").write_text(f"{title}\n\n```\n{report.text}\n```\n", encoding="utf-8")
+    title = f"{report.tags['lifestage.source']}: models compared"
+    write_compare_page(folder / "compare.html", report.rows, title, report.champion)
+    (folder / "compare.md").write_text(f"# {title}\n\n```\n{report.text}\n```\n", encoding="utf-8")
 
 
 def metrics_of(rows: list[Row], champion: str) -> dict[str, float]:
     """The champion's means over the test cutoffs, every stratum together: task.metric → value."""
-    from ml.comparing.verdicts import ALL, MEAN
-
     mine = (row for row in rows if (row.model, row.cutoff, row.stratum) == (champion, MEAN, ALL))
     return {f"{row.task}.{row.metric}": row.value for row in mine if math.isfinite(row.value)}
-
-
-def where(home: HomePath) -> str:
-    return str(home_folder(home))

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ml.comparing.rows import ALL, EVERY_TASK, MEAN, OUTCOME, Row
 from ml.comparing.tasks import Task
-from ml.comparing.verdicts import ALL, EVERY_TASK, MEAN, OUTCOME, Row
 from ml.examples import STRATA
 
 LABEL_COLUMNS = {
@@ -39,12 +39,14 @@ WITH_INTERVAL = {
 }
 """Columns with room for their interval; the JSON has every one."""
 
+PERCENT = {"total_bias", "coverage_90"}
+
 SIGNED = {"auc_minus_champion", "normalised_gini_minus_champion", "calibration_excess", "total_bias"}
 
 NOTES = (
-    "[…] 95 % interval, customers resampled · AP average precision · acc, recall, F1 at the threshold with the highest F1",
-    "in validation · ECE calibration error over ten bins, excess: above that of a perfectly calibrated model of this size ·",
-    "lift of the top tenth · Gini normalised · rank ρ Spearman · MAPE over deciles · cover of the 90 % spend intervals",
+    "[…] 95 % interval, customers resampled · AP average precision · acc, recall, F1 at validation's best F1",
+    "ECE calibration error over ten bins, excess: above that of a perfectly calibrated model of this size",
+    "lift: of the top tenth · Gini: normalised · rank ρ: Spearman · MAPE: over deciles · cover: of the 90 % intervals",
 )
 
 
@@ -118,11 +120,13 @@ def cell(row: Row | None, metric: str) -> str:
     if row is None or not np.isfinite(row.value):
         return "–"
     sign = "+" if metric in SIGNED else ""
-    digits = 2 if metric == "top_decile_lift" else 3
-    shown = f"{row.value:{sign}.{4 if metric in WITH_INTERVAL and digits == 3 else digits}f}"
-    if metric in WITH_INTERVAL and np.isfinite(row.low):
-        shown += f" [{row.low:{sign}.3f}, {row.high:{sign}.3f}]"
-    return shown.replace("-", "−")
+    has_interval = metric in WITH_INTERVAL and np.isfinite(row.low)
+    if metric in PERCENT:
+        ends = f" [{row.low:{sign}.1%}, {row.high:{sign}.1%}]" if has_interval else ""
+        return f"{row.value:{sign}.1%}{ends}".replace("%,", ",").replace("%]", "]").replace("-", "−")
+    digits = 2 if metric == "top_decile_lift" else 4 if metric in WITH_INTERVAL else 3
+    ends = f" [{row.low:{sign}.3f}, {row.high:{sign}.3f}]" if has_interval else ""
+    return f"{row.value:{sign}.{digits}f}{ends}".replace("-", "−")
 
 
 def aligned(lines: list[list[str]]) -> list[str]:

@@ -1,21 +1,18 @@
-"""Who is champion, decided on validation alone; what the tests say of everybody, with intervals, beside one another."""
+"""What the tests say of every model, with intervals, and beside one another."""
 
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
 from ml.comparing.answers import Answers, Stage
+from ml.comparing.choice import thresholds
 from ml.comparing.resamples import Resamples, interval
+from ml.comparing.rows import ALL, MEAN, OUTCOME, Row
 from ml.comparing.tasks import Task, tasks_of
 from ml.examples import STRATA, Examples
 from ml.forecast import Forecast
-from ml.scoring_rules import auc, best_threshold, honest_calibration_errors, label_scores
-from ml.spend_rules import normalised_gini, spend_scores
-
-ALL, MEAN, OUTCOME, EVERY_TASK = "all", "mean", "outcome", "all"
-"""Names in rows that stand for: every stratum; the mean of the test cutoffs; what happened, which no model said; every
-task."""
+from ml.scoring_rules import honest_calibration_errors, label_scores
+from ml.spend_rules import spend_scores
 
 DIFFERENCES = (
     "auc",
@@ -34,66 +31,8 @@ REFERENCES = ("logistic_regression", "gradient_boosting", "bg_nbd")
 """Models that others are held against besides the champion."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One number. ``low`` and ``high`` end its 95 % interval; NaN where there is none.
-
-    cutoff  a date, or MEAN of the test cutoffs where the task's window has matured
-    model   a name of MODELS, or OUTCOME
-    """
-
-    source: str
-    cutoff: str
-    task: str
-    model: str
-    stratum: str
-    metric: str
-    value: float
-    low: float = np.nan
-    high: float = np.nan
-
-
 Key = tuple[str, str, str, str]
 """task, cutoff, stratum, model"""
-
-
-def validation_score(answers: Answers, valid: Examples) -> float:
-    """What the champion has most of: mean of AUC over the purchase windows, and normalised Gini over the spend windows,
-    that matured in validation. NaN where none did.
-    """
-    scores = []
-    for task in tasks_of(valid.horizons):
-        rows = task.matured(valid)
-        rule = normalised_gini if task.is_money else auc
-        # Churn is the survival of a purchase window's hazard: it would say the same a second time.
-        if rows.any() and task.kind != "churn":
-            scores.append(rule(task.outcome(valid)[rows], task.answer(answers.valid)[rows]))
-    known = [score for score in scores if np.isfinite(score)]
-    return float(np.mean(known)) if known else np.nan
-
-
-def champion_of(answers: list[Answers], valid: Examples) -> str:
-    """The model with the highest mean validation score over its seeds; the first named of equals."""
-    scores: dict[str, list[float]] = {}
-    for one in answers:
-        scores.setdefault(one.model, []).append(validation_score(one, valid))
-    means = {model: np.nan_to_num(np.mean(values), nan=-np.inf) for model, values in scores.items()}
-    return max(means, key=means.__getitem__)
-
-
-def thresholds(task: Task, answers: Answers, scene: Stage) -> dict[int, float]:
-    """Fold → the probability from which the answer is yes: highest F1 on that fold's validation rows.
-
-    Where the window had not matured by then, the highest F1 that the calibrated probabilities themselves expect.
-    """
-    probability, found = task.answer(answers.valid), {}
-    matured, outcome = task.matured(scene.parts.valid), task.outcome(scene.parts.valid)
-    for fold in np.unique(scene.valid):
-        rows = scene.valid == fold
-        known = rows & matured
-        label = outcome[known] if known.any() else probability[rows]
-        found[int(fold)] = best_threshold(label, probability[known if known.any() else rows])
-    return found
 
 
 class Judge:

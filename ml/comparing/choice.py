@@ -1,0 +1,48 @@
+"""What is chosen before any test is looked at: the champion, and the thresholds of yes and no."""
+
+import numpy as np
+
+from ml.comparing.answers import Answers, Stage
+from ml.comparing.tasks import Task, tasks_of
+from ml.examples import Examples
+from ml.scoring_rules import auc, best_threshold
+from ml.spend_rules import normalised_gini
+
+
+def validation_score(answers: Answers, valid: Examples) -> float:
+    """What the champion has most of: mean of AUC over the purchase windows, and normalised Gini over the spend windows,
+    that matured in validation. NaN where none did.
+    """
+    scores = []
+    for task in tasks_of(valid.horizons):
+        rows = task.matured(valid)
+        rule = normalised_gini if task.is_money else auc
+        # Churn is the survival of a purchase window's hazard: it would say the same a second time.
+        if rows.any() and task.kind != "churn":
+            scores.append(rule(task.outcome(valid)[rows], task.answer(answers.valid)[rows]))
+    known = [score for score in scores if np.isfinite(score)]
+    return float(np.mean(known)) if known else np.nan
+
+
+def champion_of(answers: list[Answers], valid: Examples) -> str:
+    """The model with the highest mean validation score over its seeds; the first named of equals."""
+    scores: dict[str, list[float]] = {}
+    for one in answers:
+        scores.setdefault(one.model, []).append(validation_score(one, valid))
+    means = {model: np.nan_to_num(np.mean(values), nan=-np.inf) for model, values in scores.items()}
+    return max(means, key=means.__getitem__)
+
+
+def thresholds(task: Task, answers: Answers, scene: Stage) -> dict[int, float]:
+    """Fold → the probability from which the answer is yes: highest F1 on that fold's validation rows.
+
+    Where the window had not matured by then, the highest F1 that the calibrated probabilities themselves expect.
+    """
+    probability, found = task.answer(answers.valid), {}
+    matured, outcome = task.matured(scene.parts.valid), task.outcome(scene.parts.valid)
+    for fold in np.unique(scene.valid):
+        rows = scene.valid == fold
+        known = rows & matured
+        label = outcome[known] if known.any() else probability[rows]
+        found[int(fold)] = best_threshold(label, probability[known if known.any() else rows])
+    return found

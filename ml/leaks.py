@@ -1,0 +1,185 @@
+"""The gate before every training: refuses features that know what comes after their cutoff.
+
+Features that the jobs build do not: they are built from what had happened and arrived, which the jobs' tests prove to
+the bit. What a source itself writes back into its past (a tier, a status, a corrected date) those cannot see. It shows
+in how a feature ages. Each is held alone against purchases, by its AUC's distance from 1/2, one cutoff at a time:
+
+past    an honest feature knows the window before its cutoff about as well as the one after, or better: it was made of
+        the former. One that peeks knows the coming window far better.
+fades   an honest feature knows a later window nearly as well as the next. What was counted some days too far does not.
+certain nothing honest tells the coming window almost without error.
+
+Not seen: a leak that no order of the feature's values shows, or of how much buyers will spend and nothing else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.stats import rankdata
+
+from expectations.behaviour import FEATURE_NAMES
+from expectations.errors import DataError
+from ml.examples import Examples
+from ml.scoring_rules import auc
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Distances are of an AUC from 1/2: 0 knows nothing, 0.5 everything.
+
+    past_gap, fade_gap  how much better the coming window may be known than the past one, and than the one after it
+    certain             from where on the coming window is known almost without error
+    min_cases           customers of either outcome that a window needs, or it is not looked at
+    max_customers       that are looked at, chosen by their keys' order in a shuffle
+    sure                standard deviations, over resampled customers, that a gap must lie above its bound
+    """
+
+    past_gap: float = 0.08
+    fade_gap: float = 0.1
+    certain: float = 0.485
+    min_cases: int = 30
+    max_customers: int = 3000
+    sure: float = 3.0
+    resamples: int = 100
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A feature that knows too much. ``coming`` and ``other``: distances for the coming window and its counterpart."""
+
+    feature: str
+    check: str
+    days: int
+    coming: float
+    other: float
+
+    def __str__(self) -> str:
+        against = {
+            "past": f"and {0.5 + self.other:.3f} for the {self.days} days before it",
+            "fades": f"and {0.5 + self.other:.3f} for the {self.days} days of a later cutoff",
+            "certain": "which nothing known at the cutoff can",
+        }[self.check]
+        return f"{self.feature}: AUC {0.5 + self.coming:.3f} alone for the {self.days} days after the cutoff, {against}"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Rows of one cutoff and their labels: ``other`` is what the coming window is compared with, None for certain."""
+
+    check: str
+    days: int
+    rows: np.ndarray
+    coming: np.ndarray
+    other: np.ndarray | None
+
+
+def require_no_leak(train: Examples, names: tuple[str, ...] = FEATURE_NAMES, gate: Gate = Gate()) -> None:
+    """DataError that names every feature of ``train`` that knows what comes after its cutoff."""
+    if leaks := find_leaks(train, names, gate):
+        told = "\n".join(f"  {leak}" for leak in leaks)
+        raise DataError(
+            f"features know what comes after their cutoff; nothing was trained:\n{told}\n"
+            "Find where they are made of later events or of values that the source wrote back, correct that, and run "
+            "`python -m jobs build_features` again for the cutoffs"
+        )
+
+
+def find_leaks(train: Examples, names: tuple[str, ...] = FEATURE_NAMES, gate: Gate = Gate()) -> list[Leak]:
+    """The worst finding of every feature that leaks, the worst first."""
+    train = _sampled(train, gate)
+    values = np.where(np.isnan(train.inputs.features), -np.inf, train.inputs.features)
+    worst: dict[str, Leak] = {}
+    for looks in _looks(train, gate).values():
+        coming, other = _distances(values, looks)
+        bound = _bound(looks[0].check, gate)
+        for n in np.flatnonzero(coming - other > bound):
+            if _is_sure(values[:, n], looks, train.inputs.customer_keys, bound, gate):
+                leak = Leak(names[n], looks[0].check, looks[0].days, float(coming[n]), float(other[n]))
+                if leak.feature not in worst or _excess(leak, gate) > _excess(worst[leak.feature], gate):
+                    worst[leak.feature] = leak
+    return sorted(worst.values(), key=lambda leak: -_excess(leak, gate))
+
+
+def _bound(check: str, gate: Gate) -> float:
+    return {"past": gate.past_gap, "fades": gate.fade_gap, "certain": gate.certain}[check]
+
+
+def _excess(leak: Leak, gate: Gate) -> float:
+    return leak.coming - leak.other - _bound(leak.check, gate)
+
+
+def _looks(train: Examples, gate: Gate) -> dict[tuple[str, int], list[_Look]]:
+    """(check, days) → one look a cutoff that has enough cases."""
+    found: dict[tuple[str, int], list[_Look]] = {}
+    horizons = train.horizons
+    for days in dict.fromkeys((1, horizons.edges_days[0], horizons.churn_days)):
+        for look in (*_past(train, days), *_fading(train, days)):
+            labels = [label for label in (look.coming, look.other) if label is not None]
+            if all(min(label.sum(), (1 - label).sum()) >= gate.min_cases for label in labels):
+                found.setdefault((look.check, days), []).append(look)
+    return found
+
+
+def _past(train: Examples, days: int) -> Iterator[_Look]:
+    bought = train.is_buyer(days)
+    # Recency counts from the cutoff's own day, which belongs to the past window.
+    before = (train.inputs.life["recency_days"] < days).astype(np.float64)
+    for cutoff in np.unique(train.inputs.cutoffs):
+        rows = np.flatnonzero((train.inputs.cutoffs == cutoff) & train.matured(days))
+        yield _Look("past", days, rows, bought[rows], before[rows])
+        yield _Look("certain", days, rows, bought[rows], None)
+
+
+def _fading(train: Examples, days: int) -> Iterator[_Look]:
+    """Looks at cutoffs that another one soon follows, whose coming window is the later one."""
+    cutoffs = np.unique(train.inputs.cutoffs)
+    for first, second in pairwise(cutoffs):
+        apart = int((second - first).astype(np.int64))
+        if not 1 < days <= apart <= 2 * days:
+            continue
+        now, later = (np.flatnonzero((train.inputs.cutoffs == day) & train.matured(days)) for day in (first, second))
+        _, mine, theirs = np.intersect1d(
+            train.inputs.customer_keys[now], train.inputs.customer_keys[later], return_indices=True
+        )
+        bought = train.is_buyer(days)
+        yield _Look("fades", days, now[mine], bought[now[mine]], bought[later[theirs]])
+
+
+def _distances(values: np.ndarray, looks: list[_Look]) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of every column's AUC from 1/2 for the coming and for the other window, mean of the looks."""
+    coming, other = [], []
+    for look in looks:
+        ranks = rankdata(values[look.rows], axis=0)
+        coming.append(_distance(ranks, look.coming))
+        other.append(np.zeros(ranks.shape[1]) if look.other is None else _distance(ranks, look.other))
+    return np.mean(coming, axis=0), np.mean(other, axis=0)
+
+
+def _distance(ranks: np.ndarray, label: np.ndarray) -> np.ndarray:
+    ones = label.sum()
+    above = label @ ranks - ones * (ones + 1) / 2
+    return np.abs(above / (ones * (len(label) - ones)) - 0.5)
+
+
+def _is_sure(values: np.ndarray, looks: list[_Look], keys: np.ndarray, bound: float, gate: Gate) -> bool:
+    """Whether the gap lies above its bound by ``sure`` standard deviations over resampled customers."""
+    people, place = np.unique(keys, return_inverse=True)
+    drawn = np.random.default_rng(0).multinomial(len(people), np.full(len(people), 1 / len(people)), gate.resamples).T
+    gaps = []
+    for look in looks:
+        weights = drawn[place[look.rows]].astype(np.float64)
+        coming = np.abs(auc(look.coming, values[look.rows], weights) - 0.5)
+        other = 0.0 if look.other is None else np.abs(auc(look.other, values[look.rows], weights) - 0.5)
+        gaps.append(coming - other)
+    gap = np.mean(gaps, axis=0)
+    return bool(np.nanmean(gap) - gate.sure * np.nanstd(gap) > bound)
+
+
+def _sampled(train: Examples, gate: Gate) -> Examples:
+    people = np.unique(train.inputs.customer_keys)
+    if len(people) <= gate.max_customers:
+        return train
+    chosen = np.random.default_rng(0).choice(people, gate.max_customers, replace=False)
+    return train.rows(np.isin(train.inputs.customer_keys, chosen))
