@@ -31,6 +31,7 @@ class Config:
     hidden           width of each layer of the fusion; the last is the embedding
     dropout          share of hidden units left out in each training step
     clip_deviations  standardised aggregates are cut at this many standard deviations
+    pieces           into which the range of each aggregate is cut
     buckets          rows of the tables of codes
     text_width       numbers of a text's vector; 0: texts are not read
     """
@@ -41,6 +42,7 @@ class Config:
     hidden: tuple[int, ...] = (64, 32)
     dropout: float = 0.2
     clip_deviations: float = 4.0
+    pieces: int = 8
     buckets: Buckets = field(default_factory=Buckets)
     text_width: int = 0
 
@@ -51,7 +53,7 @@ class CustomerNetwork(nn.Module):
     def __init__(self, names: tuple[str, ...], horizons: Horizons, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.preprocessing = Preprocessing(names, config.clip_deviations)
+        self.preprocessing = Preprocessing(names, config.clip_deviations, config.pieces)
         self.tokens = Tokens(config.width, config.buckets, config.text_width)
         self.encoder = ENCODERS[config.encoder](config.width, config.layers, config.dropout)
         self.pooling = Pooling(config.width)

@@ -20,7 +20,7 @@ BATCH_ROWS = 2048
 
 @dataclass(frozen=True)
 class Scored:
-    """float32, rows in the order of the inputs: hazard (rows, intervals), spend and sigma (rows, windows), embedding."""
+    """float32, in the order of the inputs: hazard (rows, intervals), spend and sigma (rows, windows), embedding."""
 
     hazard: np.ndarray
     spend: np.ndarray

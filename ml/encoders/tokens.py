@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from ml.encoders.packing import NUMBERS, Batch, Buckets
+from ml.encoders.packing import FIELDS, NUMBERS, Batch, Buckets
 
-FIRST_DEVIATION = 0.1
-"""Of the tables' first values: small, so that codes of which little is learned say little."""
+FIRST_DEVIATION = 0.25
+"""Of the table's first values: a token's codes then weigh as much as its numbers do, when learning begins."""
 
 
 class Tokens(nn.Module):
-    """Batch → (tokens, width): mean of the events' codes in one table, plus projections of numbers and of text."""
+    """Batch → (tokens, width): what a mean event's codes add up to, plus projections of numbers and of text."""
 
     def __init__(self, width: int, buckets: Buckets, text_width: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Tokens(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         looked_up = embedding_bag(batch.codes, self.table, batch.bags.to(batch.codes.dtype), mode="mean")
-        summed = looked_up + self.numbers((batch.numbers - self.mean) * self.scale)
+        summed = len(FIELDS) * looked_up + self.numbers((batch.numbers - self.mean) * self.scale)
         if self.text is not None:
             summed = summed.index_add(0, batch.text_tokens, self.text(batch.texts).to(summed.dtype))
         return self.norm(summed)

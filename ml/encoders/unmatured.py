@@ -1,4 +1,4 @@
-"""What a network says of intervals and windows that no training row has reached: what it says of the nearest, stretched."""
+"""What a network says of intervals and windows that no training row has reached: that of the nearest, stretched."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from ml.models.hazard import carried
 class Unmatured:
     """Fitted on training rows.
 
-    carry   one an interval: its hazard a day as a multiple of the interval before; None where the network has learned it
+    carry   one an interval: its hazard a day as a multiple of the interval before; None where it was learned
     source  one a window: the window whose labels taught it; -1: no window has matured
     """
 

@@ -1,12 +1,10 @@
 """Models that read a customer's events in order, beside the aggregates: convolution, LSTM, GRU, Transformer."""
 
 import json
-import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar
 
-import torch
 from safetensors.torch import load_file, save_file
 
 from expectations.behaviour import FEATURE_NAMES
@@ -20,7 +18,8 @@ from ml.forecast import Forecast
 from ml.horizons import Horizons
 from ml.models.search import Space, best
 
-log = logging.getLogger(__name__)
+LAYERS = {"cnn": 3, "lstm": 1, "gru": 1, "transformer": 2}
+"""A convolution sees far only through several layers; a recurrent layer sees all by itself."""
 
 
 class Sequence:
@@ -48,7 +47,8 @@ class Sequence:
         text_width = Reader(train.inputs, Buckets()).text_width
 
         def trial(settings: dict[str, object]) -> tuple[float, tuple[CustomerNetwork, History]]:
-            config = Config(encoder=self.name, text_width=text_width, **_of(Config, settings))
+            described = {"encoder": self.name, "layers": LAYERS[self.name], "text_width": text_width} | settings
+            config = Config(**_of(Config, described))
             with reproducible(self.seed):
                 network = CustomerNetwork(FEATURE_NAMES, self.horizons, config)
                 history = fit(network, train, valid, Training(seed=self.seed, **_of(Training, settings)))
@@ -82,8 +82,8 @@ class Sequence:
     def load(cls, folder: Path) -> "Sequence":
         told = json.loads((folder / "model.json").read_text())
         model = cls(told["name"], told["seed"], told["budget"])
-        for name in ("settings", "history", "best_epoch"):
-            setattr(model, name, told[name])
+        model.history, model.best_epoch = told["history"], told["best_epoch"]
+        model.settings = {name: _tuple(value) for name, value in told["settings"].items()}
         model.horizons = Horizons(**{name: _tuple(value) for name, value in told["horizons"].items()})
         model.unmatured = Unmatured(**{name: tuple(value) for name, value in told["unmatured"].items()})
         config = {name: _tuple(value) for name, value in told["config"].items()}

@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 from scipy.stats import bernoulli, lognorm
 
-from ml.loss import SIGMA_FLOOR, ziln_loss
+from ml.loss import SIGMA_FLOOR, ziln_loss, ziln_windows_loss
 
 ROWS = 6
 IS_BUYER = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
@@ -59,3 +59,78 @@ def test_customers_without_spend_leave_the_spend_head_alone():
     assert np.isfinite(gradient).all()
     assert (spend_gradient[:, SPEND == 0] == 0).all()
     assert (spend_gradient[:, SPEND > 0] != 0).all()
+
+
+# ---- several windows of one hazard
+
+INTERVALS, WINDOWS = 3, 2
+# Who was at risk when, and bought then. The last two rows are known for the first interval only.
+AT_RISK = np.array([[1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 0, 0]], dtype=bool)
+IS_EVENT = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]], dtype=float)
+NAN = np.nan
+WINDOW_SPEND = np.array([[0, 12.5], [3.0, 830.0], [0.01, 7.0], [0, NAN], [NAN, NAN], [20.0, NAN]])
+
+
+def windows_by_scipy(outputs: np.ndarray) -> float:
+    """Row by row, interval by interval, without torch."""
+    logits, mu, raw_sigma = np.split(outputs, [ROWS * INTERVALS, ROWS * (INTERVALS + WINDOWS)])
+    logits, mu, raw_sigma = (values.reshape(ROWS, -1) for values in (logits, mu, raw_sigma))
+    total = 0.0
+    for row in range(ROWS):
+        for k in range(INTERVALS):
+            if AT_RISK[row, k]:
+                total -= bernoulli.logpmf(IS_EVENT[row, k], expit(logits[row, k]))
+        for window, spend in enumerate(WINDOW_SPEND[row]):
+            if spend > 0:
+                sigma = np.logaddexp(0.0, raw_sigma[row, window]) + SIGMA_FLOOR
+                total -= lognorm.logpdf(spend, s=sigma, scale=np.exp(mu[row, window]))
+    return total / ROWS
+
+
+def windows_by_torch(outputs: np.ndarray) -> tuple[float, np.ndarray]:
+    values = torch.tensor(outputs, dtype=torch.float64, requires_grad=True)
+    logits, mu, raw_sigma = values.split([ROWS * INTERVALS, ROWS * WINDOWS, ROWS * WINDOWS])
+    loss = ziln_windows_loss(
+        *(part.view(ROWS, -1) for part in (logits, mu, raw_sigma)),
+        *(torch.tensor(label) for label in (AT_RISK, IS_EVENT, WINDOW_SPEND)),
+    )
+    loss.backward()
+    return loss.item(), values.grad.numpy()
+
+
+windows_strategy = st.tuples(
+    arrays(float, ROWS * INTERVALS, elements=st.integers(-60, 60).map(lambda n: n / 10)),
+    arrays(float, ROWS * WINDOWS, elements=st.integers(-60, 60).map(lambda n: n / 10)),
+    arrays(float, ROWS * WINDOWS, elements=st.integers(-10, 30).map(lambda n: n / 10)),
+).map(np.concatenate)
+
+
+@settings(max_examples=25)
+@given(windows_strategy)
+def test_loss_of_windows_and_its_gradient_are_those_of_scipy(outputs):
+    loss, gradient = windows_by_torch(outputs)
+    assert abs(loss - windows_by_scipy(outputs)) < 1e-6 * max(1.0, abs(loss))
+    step = 1e-5
+    for n in range(len(outputs)):
+        nudge = np.zeros(len(outputs))
+        nudge[n] = step
+        numeric = (windows_by_scipy(outputs + nudge) - windows_by_scipy(outputs - nudge)) / (2 * step)
+        assert abs(gradient[n] - numeric) < 1e-6 * max(1.0, abs(numeric), abs(loss))
+
+
+def test_windows_that_have_not_matured_give_no_gradient():
+    _, gradient = windows_by_torch(np.linspace(-2, 2, ROWS * (INTERVALS + 2 * WINDOWS)))
+    assert np.isfinite(gradient).all()
+    hazard, mu, sigma = np.split(gradient, [ROWS * INTERVALS, ROWS * (INTERVALS + WINDOWS)])
+    assert ((hazard.reshape(ROWS, -1) != 0) == AT_RISK).all()
+    paid = np.nan_to_num(WINDOW_SPEND) > 0
+    assert ((mu.reshape(ROWS, -1) != 0) == paid).all()
+    assert ((sigma.reshape(ROWS, -1) != 0) == paid).all()
+
+
+def test_one_interval_and_one_window_are_the_loss_of_one_window():
+    values = torch.linspace(-2, 2, 3 * ROWS, dtype=torch.float64).view(3, ROWS)
+    bought, spend = torch.tensor(IS_BUYER), torch.tensor(SPEND)
+    at_risk = torch.ones(ROWS, 1, dtype=torch.bool)
+    windows = ziln_windows_loss(*values[:, :, None], at_risk, bought[:, None], spend[:, None])
+    torch.testing.assert_close(windows, ziln_loss(*values, bought, spend))
