@@ -18,7 +18,7 @@ def write_plots(
     title: str,
     examples: Examples,
     forecasts: dict[str, Forecast],
-    horizons: Horizons | None = None,
+    horizons: Horizons,
     threshold: float | None = None,
     seed: int = 0,
 ) -> list[str]:
@@ -32,11 +32,6 @@ def write_plots(
     A picture that needs what is not there (buyers and non-buyers, an embedding, spend windows) is left out. DataError
     where no window of churn_days has matured.
     """
-    if horizons is None:  # a model of the earlier kind: (rows, 2) arrays instead of forecasts
-        from ml.plots.earlier import write_plots as write
-
-        write(folder, title, examples, forecasts)
-        return []
     draw = _Draw(folder, title, examples, forecasts, horizons, seed)
     draw.purchase(threshold)
     draw.timing()

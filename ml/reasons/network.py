@@ -1,7 +1,8 @@
 """Contributions to the margins of a network by integrated gradients (Sundararajan, Taly, Yan 2017).
 
-The way leads from an average customer whose events say nothing (standardised aggregates and token vectors all 0) straight
-to the customer. Gradients along it are averaged by Gauss and Legendre; what is missing to completeness is told.
+The way leads from an average customer (every aggregate at its mean logarithm, none missing) whose events say nothing (token
+vectors all 0) straight to the customer. Gradients along it are averaged by Gauss and Legendre; what is missing to
+completeness is told.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from expectations.behaviour import FEATURE_NAMES
 from ml.encoders.network import CustomerNetwork
-from ml.encoders.packing import Batch, Reader, in_order
+from ml.encoders.packing import NUMBERS, Batch, Reader, in_order
 from ml.examples import Inputs
 from ml.impute import nullable_places
 
@@ -49,11 +50,13 @@ class Piece:
         self.network, self.batch = network, batch
         self.rows = batch.rows.numpy()
         with torch.no_grad():
+            average = network.preprocessing.mean
+            self.origin = network.preprocessing(torch.sign(average)[None] * torch.expm1(average.abs()))
             self.standard, self.tokens = network.preprocessing(aggregates), network.tokens(batch)
 
     def ends(self) -> Ends:
         with torch.no_grad():
-            return Ends(*(self._margins(share).numpy().astype(np.float64) for share in (0.0, 1.0)))
+            return Ends(*(self._answer(*self._at(share)).numpy().astype(np.float64) for share in (0.0, 1.0)))
 
     def contributions(self, factor: np.ndarray, nodes: int) -> np.ndarray:
         """(rows, NAMES): of the sum over intervals of ``factor`` times margin, ``nodes`` gradients along the way."""
@@ -61,16 +64,17 @@ class Piece:
         points, lengths = np.polynomial.legendre.leggauss(nodes)
         of_standard, of_tokens = torch.zeros_like(self.standard), torch.zeros(len(self.tokens))
         for point, length in zip((points + 1) / 2, lengths / 2, strict=True):
-            ends = [(float(point) * end).requires_grad_() for end in (self.standard, self.tokens)]
-            total = (counted * self._answer(*ends)).sum()
-            slopes = torch.autograd.grad(total, ends, allow_unused=True)
-            of_standard += float(length) * slopes[0] * self.standard
+            here = [one.requires_grad_() for one in self._at(float(point))]
+            total = (counted * self._answer(*here)).sum()
+            slopes = torch.autograd.grad(total, here, allow_unused=True)
+            of_standard += float(length) * slopes[0] * (self.standard - self.origin)
             if slopes[1] is not None:
                 of_tokens += float(length) * (slopes[1] * self.tokens).sum(dim=1)
         return np.hstack([self._by_feature(of_standard.numpy()), self._by_age(of_tokens.numpy())])
 
-    def _margins(self, share: float) -> Tensor:
-        return self._answer(share * self.standard, share * self.tokens)
+    def _at(self, share: float) -> tuple[Tensor, Tensor]:
+        """Aggregates and token vectors at ``share`` of the way."""
+        return self.origin + share * (self.standard - self.origin), share * self.tokens
 
     def _answer(self, standard: Tensor, tokens: Tensor) -> Tensor:
         """(rows, intervals) margins of aggregates and token vectors that are already prepared."""
@@ -81,19 +85,16 @@ class Piece:
         return network.heads(embedding, standard).hazard_logits
 
     def _by_feature(self, parts: np.ndarray) -> np.ndarray:
-        """An indicator of a missing value speaks for the feature that is missing."""
-        found = parts[:, : len(FEATURE_NAMES)].astype(np.float64)
-        np.add.at(found.T, nullable_places(), parts[:, len(FEATURE_NAMES) :].T.astype(np.float64))
+        """Pieces of a feature, and the indicator that it is missing, speak for it."""
+        places, missing = np.arange(len(FEATURE_NAMES)), nullable_places()
+        pieces = (parts.shape[1] - len(missing)) // len(places) - 1
+        owners = np.concatenate([places, np.repeat(places, pieces), missing])
+        found = np.zeros((len(parts), len(places)))
+        np.add.at(found.T, owners, parts.T.astype(np.float64))
         return found
 
     def _by_age(self, parts: np.ndarray) -> np.ndarray:
-        ages = self.batch_ages()
+        ages = np.expm1(self.batch.numbers[:, NUMBERS.index("log_age_days")].numpy()).round()
         found = np.zeros((len(self.rows), len(EVENT_NAMES)))
         np.add.at(found, (self.batch.row_of.numpy(), np.searchsorted(AGES_DAYS, ages)), parts)
         return found
-
-    def batch_ages(self) -> np.ndarray:
-        """(tokens,): days before the cutoff."""
-        from ml.encoders.packing import NUMBERS
-
-        return np.expm1(self.batch.numbers[:, NUMBERS.index("log_age_days")].numpy()).round()

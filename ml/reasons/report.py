@@ -51,6 +51,7 @@ def _bars(axes: Axes, told: pd.DataFrame) -> None:
     for direction, label in (("purchase", "more of it: purchase"), ("churn", "more of it: churn"), ("", "neither")):
         axes.bar(0, 0, color=colours[direction], label=label)
     axes.set(title="Mean size of contribution, by feature", xlabel="log-odds of churn, mean of absolute values")
+    axes.set_xlim(left=0)
     axes.tick_params(axis="y", labelsize=8)
     axes.legend(frameon=False, loc="lower right", fontsize=8.5)
 
@@ -59,6 +60,7 @@ def _families(axes: Axes, lost: dict[str, float], days: int) -> None:
     names = list(lost)[::-1]
     axes.barh(names, [lost[name] for name in names], color=MODEL)
     axes.axvline(0, color=REFERENCE, linewidth=1)
+    axes.locator_params(axis="x", nbins=5)
     axes.set(
         title="Lost where a family of features is shuffled",
         xlabel=f"AUC lost (purchase within {days} days)",
