@@ -12,6 +12,8 @@ from ml.horizons import Horizons
 from ml.loss import sigma_of
 
 LARGEST_LOG_ODDS = 6.0
+UNKNOWN = -100
+"""The group of those of whom none is known; cross-entropy leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -20,23 +22,28 @@ class Outputs:
 
     hazard_logits  (rows, intervals)
     mu, raw_sigma  (rows, windows): mean and unbounded deviation of log spend if there is a purchase
+    group_logits   (rows, 1 + groups): of spending nothing in the first window, little … much; (rows, 0) without groups
     """
 
     hazard_logits: Tensor
     mu: Tensor
     raw_sigma: Tensor
+    group_logits: Tensor
 
 
 class Heads(nn.Module):
     """(rows, width) and (rows, inputs) → Outputs. A linear path leads from the inputs past all hidden layers."""
 
-    def __init__(self, width: int, inputs: int, horizons: Horizons) -> None:
+    def __init__(self, width: int, inputs: int, horizons: Horizons, groups: int = 0) -> None:
         super().__init__()
         intervals, windows = len(horizons.edges_days), len(horizons.spend_days)
+        groups = groups if windows else 0
         self.last_intervals = [horizons.edges_days.index(days) for days in horizons.spend_days]
         self.hazard, self.hazard_past = nn.Linear(width, intervals), nn.Linear(inputs, intervals, bias=False)
         self.spend, self.spend_past = nn.Linear(width, 2 * windows), nn.Linear(inputs, 2 * windows, bias=False)
         self.from_log_odds = nn.Parameter(torch.zeros(2 * windows))
+        self.group = nn.Linear(width, 1 + groups) if groups else None
+        self.register_buffer("group_bounds", torch.zeros(max(groups - 1, 0)))
         # Log spend is learned in deviations from its mean, so that shops of any currency start at the same loss.
         for buffer, value in (("log_mean", 0.0), ("log_deviation", 1.0), ("log_limit", 0.0)):
             self.register_buffer(buffer, torch.full((windows,), value))
@@ -55,6 +62,18 @@ class Heads(nn.Module):
             self.log_deviation[n] = max(float(logs.std()), 0.1)
             # Nobody is expected to spend more than the largest spender of the training windows.
             self.log_limit[n] = float(logs.max())
+        if self.group is not None:
+            spend = examples.spend[:, 0][examples.spend[:, 0] > 0]
+            shares = np.linspace(0, 1, len(self.group_bounds) + 2)[1:-1]
+            self.group_bounds.copy_(
+                torch.as_tensor(np.quantile(spend, shares) if len(spend) else np.zeros(len(shares)))
+            )
+
+    def groups_of(self, spend: Tensor) -> Tensor:
+        """(rows,) int64: the group of value of (rows, windows) of spend; UNKNOWN where the window has not matured."""
+        first = spend[:, 0].contiguous()
+        group = torch.where(first > 0, 1 + torch.bucketize(first, self.group_bounds), 0)
+        return torch.where(torch.isnan(first), UNKNOWN, group)
 
     def forward(self, hidden: Tensor, inputs: Tensor) -> Outputs:
         logits = self.hazard(hidden) + self.hazard_past(inputs)
@@ -62,7 +81,8 @@ class Heads(nn.Module):
         odds = log_odds(logits.detach())[:, self.last_intervals]
         spend = self.spend(hidden) + self.spend_past(inputs) + odds.repeat(1, 2) * self.from_log_odds
         mu, raw_sigma = spend.chunk(2, dim=1)
-        return Outputs(logits, self.log_mean + self.log_deviation * mu, raw_sigma)
+        groups = hidden.new_zeros(len(hidden), 0) if self.group is None else self.group(hidden)
+        return Outputs(logits, self.log_mean + self.log_deviation * mu, raw_sigma, groups)
 
     def spend_if_purchase(self, outputs: Outputs) -> tuple[Tensor, Tensor]:
         """(mean, sigma), each (rows, windows): spend if there is a purchase, and the deviation of its logarithm."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ml.encoders.aggregates import Preprocessing
+from ml.encoders.channels import Channels
 from ml.encoders.cnn import CNN
 from ml.encoders.gru import GRU
 from ml.encoders.heads import Heads, Outputs
@@ -25,7 +26,7 @@ ENCODERS: dict[str, type[nn.Module]] = {"cnn": CNN, "lstm": LSTM, "gru": GRU, "t
 class Config:
     """How the network is built.
 
-    encoder          one of ENCODERS
+    encoder          one of ENCODERS, or "channels": counts by week instead of tokens
     width            of tokens and of encoder states
     layers           of the encoder
     hidden           width of each layer of the fusion; the last is the embedding
@@ -34,6 +35,7 @@ class Config:
     pieces           into which the range of each aggregate is cut
     buckets          rows of the tables of codes
     text_width       numbers of a text's vector; 0: texts are not read
+    groups           of value among those who spend, told apart as a further task; 0: none
     """
 
     encoder: str = "gru"
@@ -45,6 +47,7 @@ class Config:
     pieces: int = 8
     buckets: Buckets = field(default_factory=Buckets)
     text_width: int = 0
+    groups: int = 0
 
 
 class CustomerNetwork(nn.Module):
@@ -54,10 +57,15 @@ class CustomerNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.preprocessing = Preprocessing(names, config.clip_deviations, config.pieces)
-        self.tokens = Tokens(config.width, config.buckets, config.text_width)
-        self.encoder = ENCODERS[config.encoder](config.width, config.layers, config.dropout)
-        self.pooling = Pooling(config.width)
-        widths = [self.preprocessing.width + 3 * config.width, *config.hidden]
+        self.channels = None
+        if config.encoder == "channels":
+            self.channels = Channels(config.width, config.buckets.event_type, config.dropout)
+        else:
+            self.tokens = Tokens(config.width, config.buckets, config.text_width)
+            self.encoder = ENCODERS[config.encoder](config.width, config.layers, config.dropout)
+            self.pooling = Pooling(config.width)
+        history = 3 * config.width if self.channels is None else self.channels.width
+        widths = [self.preprocessing.width + history, *config.hidden]
         self.fusion = nn.Sequential(
             *(
                 layer
@@ -66,15 +74,19 @@ class CustomerNetwork(nn.Module):
             )
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.heads = Heads(widths[-1], self.preprocessing.width, horizons)
+        self.heads = Heads(widths[-1], self.preprocessing.width, horizons, config.groups)
 
     def states(self, batch: Batch) -> Tensor:
         """(tokens, width): what is known after each token."""
         tokens = self.tokens(batch)
         return self.encoder(tokens, batch) if len(tokens) else tokens
 
+    def history(self, batch: Batch) -> Tensor:
+        """(rows, history): what the events say."""
+        return self.pooling(self.states(batch), batch) if self.channels is None else self.channels(batch)
+
     def forward(self, batch: Batch, aggregates: Tensor) -> tuple[Outputs, Tensor]:
         inputs = self.preprocessing(aggregates)
-        pooled = self.dropout(self.pooling(self.states(batch), batch))
-        embedding = self.fusion(torch.cat([inputs, pooled.to(inputs.dtype)], dim=1))
+        history = self.dropout(self.history(batch))
+        embedding = self.fusion(torch.cat([inputs, history.to(inputs.dtype)], dim=1))
         return self.heads(embedding, inputs), embedding

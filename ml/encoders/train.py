@@ -16,12 +16,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from expectations.errors import DataError
+from ml.encoders.heads import UNKNOWN
 from ml.encoders.network import CustomerNetwork
 from ml.encoders.packing import Batch, Reader, in_order, shuffled
+from ml.encoders.pretrain import pretrain
 from ml.examples import Examples
-from ml.loss import hazard_loss, spend_loss
+from ml.loss import ziln_windows_loss
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Training:
     averaging        share of the running mean of weights that a step keeps; the mean is what is validated and shipped
     max_epochs       passes over the training rows, at most
     patience_epochs  epochs without a better validation loss before training stops
+    pretrain_epochs  passes of next-event pre-training before; 0: none, since no gain by it has been shown
+    group_weight     of the cross-entropy of value groups beside the loss, where the network tells them apart
     seed             of initial weights, dropout and order of rows
     """
 
@@ -51,16 +56,19 @@ class Training:
     averaging: float = 0.99
     max_epochs: int = 30
     patience_epochs: int = 4
+    pretrain_epochs: int = 0
+    group_weight: float = 0.3
     seed: int = 0
 
 
 @dataclass
 class History:
-    """By epoch: losses in nats a row, and events a second. ``best_epoch`` counts from 1."""
+    """By epoch: losses in nats a row (of pre-training, a token), and events a second. ``best_epoch`` counts from 1."""
 
     train_loss: list[float] = field(default_factory=list)
     valid_loss: list[float] = field(default_factory=list)
     events_per_second: list[float] = field(default_factory=list)
+    pretrain_loss: list[float] = field(default_factory=list)
     best_epoch: int = 0
 
 
@@ -123,9 +131,20 @@ def fit(network: CustomerNetwork, train: Examples, valid: Examples, settings: Tr
     parts = [Labelled.of(part, Reader(part.inputs, buckets), device) for part in (train, valid)]
     network.preprocessing.fit(train.inputs.features)
     network.heads.fit(train)
-    sample = np.random.default_rng(settings.seed).permutation(len(train))[:SAMPLE_ROWS]
-    network.tokens.fit(parts[0].reader.read(sample).numbers.to(device))
+    told = []
+    if network.channels is None:
+        sample = np.random.default_rng(settings.seed).permutation(len(train))[:SAMPLE_ROWS]
+        network.tokens.fit(parts[0].reader.read(sample).numbers.to(device))
+        told = pretrain(
+            network,
+            parts[0].reader,
+            settings.pretrain_epochs,
+            settings.learning_rate,
+            settings.batch_rows,
+            settings.seed,
+        )
     history = _descend(network, *parts, settings)
+    history.pretrain_loss = told
     network.cpu().eval()
     return history
 
@@ -141,12 +160,14 @@ def _descend(network: CustomerNetwork, train: Labelled, valid: Labelled, setting
     generator = np.random.default_rng(settings.seed)
     history, best, step = History(), None, 0
     if device.type == "cuda":
-        network.compile(dynamic=True)
+        # Many small steps on small tensors, of which the device would wait for the launch of each.
+        for part in (network.preprocessing, network.fusion, network.heads):
+            part.compile(dynamic=True)
     for epoch in range(1, settings.max_epochs + 1):
         network.train()
         began, total, events = time.perf_counter(), torch.zeros((), device=device), 0
         for batch in batches(train.reader, shuffled(train.reader.events, settings.batch_rows, generator), device):
-            loss = loss_of(network, batch, train)
+            loss = loss_of(network, batch, train, settings.group_weight)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, GRADIENT_NORM)
@@ -168,13 +189,25 @@ def _descend(network: CustomerNetwork, train: Labelled, valid: Labelled, setting
     return history
 
 
-def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled) -> Tensor:
-    """Nats a row of ``batch``."""
+def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled, group_weight: float = 0.0) -> Tensor:
+    """Nats a row of ``batch``; the further task of value groups counts with ``group_weight``."""
     device = data.aggregates.device
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         outputs, _ = network(batch, data.aggregates[batch.rows])
-    hazard = hazard_loss(outputs.hazard_logits.float(), data.at_risk[batch.rows], data.is_event[batch.rows])
-    return hazard + spend_loss(outputs.mu.float(), outputs.raw_sigma.float(), data.spend[batch.rows])
+    spend = data.spend[batch.rows]
+    loss = ziln_windows_loss(
+        outputs.hazard_logits.float(),
+        outputs.mu.float(),
+        outputs.raw_sigma.float(),
+        data.at_risk[batch.rows],
+        data.is_event[batch.rows],
+        spend,
+    )
+    if not group_weight or not outputs.group_logits.shape[1]:
+        return loss
+    groups = network.heads.groups_of(spend)
+    each = cross_entropy(outputs.group_logits.float(), groups, ignore_index=UNKNOWN, reduction="sum")
+    return loss + group_weight * each / len(groups)
 
 
 @torch.no_grad()

@@ -23,6 +23,8 @@ MODELS = {
     "lstm": "ml.models.sequence:Sequence",
     "gru": "ml.models.sequence:Sequence",
     "transformer": "ml.models.sequence:Sequence",
+    "value_network": "ml.models.value_network:ValueNetwork",
+    "stack": "ml.models.stack:Stack",
 }
 
 

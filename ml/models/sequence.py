@@ -47,8 +47,7 @@ class Sequence:
         text_width = Reader(train.inputs, Buckets()).text_width
 
         def trial(settings: dict[str, object]) -> tuple[float, tuple[CustomerNetwork, History]]:
-            described = {"encoder": self.name, "layers": LAYERS[self.name], "text_width": text_width} | settings
-            config = Config(**_of(Config, described))
+            config = Config(**_of(Config, self.described() | {"text_width": text_width} | settings))
             with reproducible(self.seed):
                 network = CustomerNetwork(FEATURE_NAMES, self.horizons, config)
                 history = fit(network, train, valid, Training(seed=self.seed, **_of(Training, settings)))
@@ -57,6 +56,10 @@ class Sequence:
         self.settings, (self.network, history) = best(self.space, self.seed, self.budget, trial)
         self.history = {name: values for name, values in asdict(history).items() if isinstance(values, list)}
         self.best_epoch = history.best_epoch
+
+    def described(self) -> dict[str, object]:
+        """The settings of Config that make it the model of its name."""
+        return {"encoder": self.name, "layers": LAYERS[self.name]}
 
     def predict(self, inputs: Inputs) -> Forecast:
         scored = score(self.network, inputs)

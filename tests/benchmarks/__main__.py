@@ -11,7 +11,19 @@ from types import ModuleType
 from expectations.version import code_version
 from jobs.home import Home
 from jobs.sql import format_table
-from tests.benchmarks import btyd, dag_parse, gate, ingest, scale, sequences, simulate, text, whole_run
+from tests.benchmarks import (
+    btyd,
+    dag_parse,
+    gate,
+    ingest,
+    scale,
+    score_speed,
+    sequences,
+    simulate,
+    text,
+    train_speed,
+    whole_run,
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,8 @@ BENCHMARKS: dict[ModuleType, dict[str, Bar]] = {
     },
     btyd: {"btyd_1m_s": Bar("s", 60), "btyd_1m_mb": Bar("MB", 4096)},
     simulate: {"simulate_events_per_s": Bar("events/s", 200_000, is_floor=True), "simulate_10x": Bar("ratio", 11)},
+    train_speed: {"packed_vs_padded": Bar("ratio", 2, is_floor=True)},
+    score_speed: {"score_1m_s": Bar("s", 300)},
     scale: {
         "cold_vs_duckdb": Bar("ratio", 1),
         "cold_vs_polars": Bar("ratio", 1.2),
