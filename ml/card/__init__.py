@@ -91,7 +91,10 @@ def _what(about: About, protocol: Protocol, parts: Parts) -> Iterator[Block]:
         ("validation", f"{_rows(parts.valid)} as of {protocol.valid}: settings, calibration, threshold"),
         ("test", f"{_rows(parts.tests[-1])} as of {protocol.tests[-1]}: every number below"),
         ("purchase", f"within {_listed(horizons.edges_days)} days: one discrete hazard, so the longer the likelier"),
-        ("spend", f"within {_listed(horizons.spend_days)} days, shop's currency" if horizons.spend_days else "not told"),
+        (
+            "spend",
+            f"within {_listed(horizons.spend_days)} days, shop's currency" if horizons.spend_days else "not told",
+        ),
         ("data digest", about.data_digest),
         ("code", about.code_version),
     )
@@ -113,7 +116,7 @@ def _numbers(about: About, test: Examples, forecast: Forecast) -> Iterator[Block
     yield Block.of("table", head, *lines)
     yield Block.of(
         "p",
-        f"[…]: 95 % interval, customers resampled. –: not told of fewer than {LEAST_ROWS} customers, or without meaning. "
+        f"[…]: 95 % interval, customers resampled. –: fewer than {LEAST_ROWS} customers, or without meaning. "
         f"Threshold: {about.threshold:.4f}, the highest F1 on validation.",
     )
     known = test.matured(days)
@@ -125,10 +128,14 @@ def _numbers(about: About, test: Examples, forecast: Forecast) -> Iterator[Block
     )
     if groups := groups_of(test.inputs):
         yield Block.of("h2", "By age and gender")
-        yield Block.of("table", ("", "customers", *(SHOWN[name] for name in OF_GROUPS)), *_by_group(about, test, forecast, groups))
+        yield Block.of(
+            "table", ("", "customers", *(SHOWN[name] for name in OF_GROUPS)), *_by_group(about, test, forecast, groups)
+        )
 
 
-def _by_group(about: About, test: Examples, forecast: Forecast, groups: dict[str, np.ndarray]) -> Iterator[tuple[str, ...]]:
+def _by_group(
+    about: About, test: Examples, forecast: Forecast, groups: dict[str, np.ndarray]
+) -> Iterator[tuple[str, ...]]:
     for group, rows in groups.items():
         if rows.sum() < LEAST_ROWS:
             yield (group, f"{rows.sum():,}", *("–" for _ in OF_GROUPS))
@@ -168,7 +175,9 @@ def _settings(about: About) -> Iterator[Block]:
 def _loading(test: Examples) -> Iterator[Block]:
     cutoff = test.inputs.cutoffs.max().astype("datetime64[D]").item()
     yield Block.of("h2", "How to load it")
-    yield Block.of("p", "In the project's folder; VERSION is the number that the model registry shows. Nothing is unpickled.")
+    yield Block.of(
+        "p", "In the project's folder; VERSION is the number that the model registry shows. Nothing is unpickled."
+    )
     yield Block.of(
         "code",
         "from datetime import date",

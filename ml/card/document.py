@@ -45,7 +45,9 @@ Lines = tuple[tuple[str, ...], ...]
 def _grid(lines: Lines) -> str:
     head, *rest = lines
     told = [head, ("---",) * len(head), *rest]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in told)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in told
+    )
 
 
 def _table(lines: Lines) -> str:

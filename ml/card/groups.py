@@ -8,13 +8,15 @@ from expectations.behaviour import FEATURE_NAMES, FEATURES
 from ml.examples import Inputs
 from ml.home import partition_folder
 
-AGE_BANDS = ((0, 25, "under 25"), (25, 35, "25 to 34"), (35, 45, "35 to 44"), (45, 55, "45 to 54"), (55, 65, "55 to 64"),
-             (65, np.inf, "65 and over"))  # fmt: skip
+AGE_BANDS = (
+    (0, 25, "under 25"), (25, 35, "25 to 34"), (35, 45, "35 to 44"), (45, 55, "45 to 54"), (55, 65, "55 to 64"),
+    (65, np.inf, "65 and over"),
+)  # fmt: skip
 UNKNOWN = "unknown"
 
 
-def groups_of(inputs: Inputs) -> dict[str, np.ndarray]:
-    """Such as "age 25 to 34" and "gender f" … → (rows,) bool, of groups that hold anybody; empty where nothing was told."""
+    """Group, such as "age 25 to 34" → (rows,) bool; groups that hold anybody, and none if nothing was told."""
+    """"age 25 to 34" … → (rows,) bool, of groups that hold anybody; none if nothing was told."""
     age = inputs.features[:, FEATURE_NAMES.index("age")]
     found = {f"age {name}": (age >= low) & (age < high) for low, high, name in AGE_BANDS}
     found[f"age {UNKNOWN}"] = np.isnan(age)

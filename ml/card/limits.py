@@ -42,7 +42,8 @@ def _of_data(parts: Parts, protocol: Protocol, is_simulated: bool) -> Iterator[s
     least, silent = protocol.population.min_purchase_days, protocol.population.max_silent_days
     if least:
         yield (
-            f"It was fitted on customers with at least {least} day{'s' * (least != 1)} with a purchase; for others it guesses."
+            f"It was fitted on customers with at least {least} day{'s' * (least != 1)} with a purchase; "
+            "for others it guesses."
         )
     if silent:
         yield f"It was fitted on customers who had bought in the last {silent} days; for others it guesses."
@@ -83,7 +84,9 @@ def _of_horizons(parts: Parts) -> Iterator[str]:
     if untested := [days for days in horizons.edges_days if not test.matured(days).any()]:
         yield f"Not tested, since the days after the cutoff are not known yet: {', '.join(map(str, untested))} days."
     if horizons.longest < VALUE_DAYS:
-        yield f"Lifetime value over {VALUE_DAYS} days is extrapolated: labels end {horizons.longest} days after a cutoff."
+        yield (
+            f"Lifetime value over {VALUE_DAYS} days is extrapolated: labels end {horizons.longest} days after a cutoff."
+        )
 
 
 def _of_calibration(test: Examples, forecast: Forecast, seed: int) -> Iterator[str]:
@@ -95,19 +98,23 @@ def _of_calibration(test: Examples, forecast: Forecast, seed: int) -> Iterator[s
     error, (_, usual, high) = calibration_error(label, said), perfect_errors(said, seed)
     if error > high:
         yield (
-            f"Probabilities of a purchase within {days} days are off by {error:.3f} on average; a perfectly calibrated model "
-            f"of this size would show {usual:.3f}, at most {high:.3f}: they are {'too low' if label.mean() > said.mean() else 'too high'} "
-            f"in total ({said.mean():.1%} said, {label.mean():.1%} bought)."
+            f"Probabilities of a purchase within {days} days are off by {error:.3f} on average; a perfectly calibrated "
+            f"model of this size would show {usual:.3f}, at most {high:.3f}. In total they are too "
+            f"{'low' if label.mean() > said.mean() else 'high'}: {said.mean():.1%} said, {label.mean():.1%} bought."
         )
 
 
 def _of_spend(test: Examples, forecast: Forecast) -> Iterator[str]:
     for days in test.horizons.spend_days:
         known = np.isfinite(test.spend_within(days))
-        if not known.any() or (bias := total_bias(test.spend_within(days)[known], forecast.expected_spend(days)[known])) != bias:
+        if (
+            not known.any()
+            or (bias := total_bias(test.spend_within(days)[known], forecast.expected_spend(days)[known])) != bias
+        ):
             continue
         if abs(bias) > LARGE_BIAS:
-            yield f"Total spend within {days} days was expected {abs(bias):.0%} too {'high' if bias > 0 else 'low'} at the test cutoff."
+            way = "high" if bias > 0 else "low"
+            yield f"Total spend within {days} days was expected {abs(bias):.0%} too {way} at the test cutoff."
 
 
 def perfect_errors(said: np.ndarray, seed: int) -> tuple[float, float, float]:
@@ -134,6 +141,6 @@ def _of_drift(parts: Parts) -> Iterator[str]:
     if shifted:
         shown = ", ".join(f"{name} ({indices[name]:.2f})" for name in shifted[:5])
         yield (
-            f"{len(shifted)} of {len(indices)} features had shifted by the test cutoff (population stability index above "
-            f"{DRIFT_ABOVE}): {shown}{' …' if len(shifted) > 5 else ''}."
+            f"{len(shifted)} of {len(indices)} features had shifted by the test cutoff (population stability index "
+            f"above {DRIFT_ABOVE}): {shown}{' …' if len(shifted) > 5 else ''}."
         )

@@ -40,7 +40,7 @@ METRICS = {
 
 
 def write_compare_page(path: Path, rows: Iterable, title: str = "Models compared", champion: str = "") -> None:
-    """Writes the page of ``rows``: objects or mappings with source, cutoff, task, model, stratum, metric, value, low, high.
+    """Writes the page of ``rows``: objects or mappings with the fields of ml.comparing.rows.Row.
 
     Paired differences to others than the champion are left to the table's own file.
     """

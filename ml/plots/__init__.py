@@ -79,9 +79,7 @@ class _Draw:
             lambda axes: purchase.spread(axes, is_buyer, model, days),
         )
         if threshold is not None:
-            self._write(
-                "confusion_matrix", lambda axes: purchase.confusion(axes, is_buyer, model, threshold, days)
-            )
+            self._write("confusion_matrix", lambda axes: purchase.confusion(axes, is_buyer, model, threshold, days))
         if 0 < is_buyer.sum() < len(is_buyer):
             self._write("roc", lambda axes: purchase.roc(axes, is_buyer, said, days))
             self._write("precision_recall", lambda axes: purchase.precision_recall(axes, is_buyer, said, days))
@@ -134,11 +132,13 @@ class _Draw:
         figure, axes = new_figure(1 + len(shown), width=4.3 * (1 + len(shown)))
         place = embedding.project(model.embedding, self.seed)
         embedding.embedding_map(figure, axes, place, embedding.stages(self.examples.rows(rows)), shown)
-        save(figure, self.folder / "embedding_map.png", f"{self.title}: {len(rows):,} customers by the model's embedding")
+        save(
+            figure, self.folder / "embedding_map.png", f"{self.title}: {len(rows):,} customers by the model's embedding"
+        )
         self.files.append("embedding_map.png")
 
 
 def _levels(model: Forecast, days: int, spend: np.ndarray, seed: int) -> np.ndarray:
-    """(rows,): randomised probability integral transform of ``spend``; who spent nothing is spread over the zero part."""
+    """(rows,): randomised probability integral transform of ``spend``; nothing is spread over the zero part."""
     below = model.spend_probability_below(days, spend)
     return np.where(spend > 0, below, below * np.random.default_rng(seed).random(len(spend)))

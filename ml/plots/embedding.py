@@ -52,7 +52,7 @@ def embedding_map(
         if mine.any():
             axes[0].scatter(*place[mine].T, s=7, color=colour, linewidths=0, label=f"{name}: {mine.sum():,}")
     axes[0].set_title("stage at the cutoff")
-    axes[0].legend(frameon=True, framealpha=0.8, fontsize=8, markerscale=2, loc="best")
+    axes[0].legend(frameon=True, framealpha=0.8, fontsize=8, markerscale=2, loc="lower left")
     for one, (meaning, values) in zip(axes[1:], shown.items(), strict=True):
         drawn = one.scatter(*place.T, c=values, s=7, cmap="viridis", linewidths=0)
         figure.colorbar(drawn, ax=one, shrink=0.75)
@@ -64,5 +64,3 @@ def embedding_map(
 def chosen_rows(rows: int) -> np.ndarray:
     """At most MAP_ROWS row numbers, evenly spaced."""
     return np.unique(np.linspace(0, rows - 1, min(rows, MAP_ROWS)).astype(np.int64))
-
-

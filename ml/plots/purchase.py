@@ -162,7 +162,7 @@ def spread(axes: Axes, is_buyer: np.ndarray, probability: np.ndarray, days: int)
         xlabel="predicted probability",
         ylabel="customers",
     )
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left")
 
 
 def _means(values: np.ndarray, bins: list[np.ndarray]) -> np.ndarray:
@@ -177,5 +177,3 @@ def _reached(is_buyer: np.ndarray, rank_by: np.ndarray) -> np.ndarray:
 def _thinned(*lines: np.ndarray) -> list[np.ndarray]:
     chosen = np.unique(np.linspace(0, len(lines[0]) - 1, CURVE_POINTS).astype(int))
     return [line[chosen] for line in lines]
-
-

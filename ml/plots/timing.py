@@ -58,4 +58,4 @@ def hazard_curve(axes: Axes, examples: Examples, forecast: Forecast) -> None:
         ylim=(0, 1.02),
         xlim=(0, longest),
     )
-    axes.legend(frameon=False, fontsize=8.5)
+    axes.legend(frameon=False, fontsize=8.5, loc="upper right")

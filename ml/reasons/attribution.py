@@ -1,4 +1,4 @@
-"""What moved each customer's prediction, feature by feature, in log-odds; the contributions add up to the prediction."""
+"""What moved each customer's prediction, feature by feature, in log-odds; contributions add up to the prediction."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,14 +94,12 @@ def _of_tabular(model: Model, inputs: Inputs, days: int, finish: object) -> Iter
     wanted = np.zeros(len(source), bool)
     wanted[source[shares(horizons, days) > 0]] = True
     design = model.design(inputs)
-    names = tuple(column_names(design.shape[1]))
+    names = tuple(column_names(design, inputs.features))
     for start in range(0, len(design), CHUNK_ROWS):
         rows = np.arange(start, min(start + CHUNK_ROWS, len(design)))
         base, parts = hazard_margins(model.hazard, design[rows], wanted)
         base = np.repeat(base[None], len(rows), axis=0)
-        counted, *ends = factors(
-            base, base + parts.sum(axis=1), lambda z: finish(complete(z)), source, horizons, days
-        )
+        counted, *ends = factors(base, base + parts.sum(axis=1), lambda z: finish(complete(z)), source, horizons, days)
         yield _Piece(names, rows, ends[0], np.einsum("rfk,rk->rf", parts, counted), ends[1])
 
 

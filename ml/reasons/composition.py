@@ -2,8 +2,8 @@
 
 A model speaks in margins, z: the log-odds of its hazard in each interval. What is explained is the log-odds L of a
 purchase within some days, which all intervals up to there make, after calibration. A margin's share in L − L(base) is
-Aumann's and Shapley's: its gradient averaged on the straight line from the base; a feature's share in a margin is handed
-on in proportion. So base + sum of contributions = L, to the precision of the quadrature (1e-6).
+Aumann's and Shapley's: its gradient averaged on the straight line from the base; a feature's share in a margin is
+handed on in proportion. So base + sum of contributions = L, to the precision of the quadrature (1e-6).
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Contributions to the margins of a network by integrated gradients (Sundararajan, Taly, Yan 2017).
 
-The way leads from an average customer (every aggregate at its mean logarithm, none missing) whose events say nothing (token
-vectors all 0) straight to the customer. Gradients along it are averaged by Gauss and Legendre; what is missing to
-completeness is told.
+The way leads from an average customer (every aggregate at its mean logarithm, none missing), with as many events of
+which nothing is known but that they came at average times, straight to the customer. Gradients along it are averaged by
+Gauss and Legendre; what is missing to completeness is told.
 """
 
 from collections.abc import Iterator
@@ -53,6 +53,7 @@ class Piece:
             average = network.preprocessing.mean
             self.origin = network.preprocessing(torch.sign(average)[None] * torch.expm1(average.abs()))
             self.standard, self.tokens = network.preprocessing(aggregates), network.tokens(batch)
+            self.blank = _blank_token(network)
 
     def ends(self) -> Ends:
         with torch.no_grad():
@@ -69,12 +70,14 @@ class Piece:
             slopes = torch.autograd.grad(total, here, allow_unused=True)
             of_standard += float(length) * slopes[0] * (self.standard - self.origin)
             if slopes[1] is not None:
-                of_tokens += float(length) * (slopes[1] * self.tokens).sum(dim=1)
+                of_tokens += float(length) * (slopes[1] * (self.tokens - self.blank)).sum(dim=1)
         return np.hstack([self._by_feature(of_standard.numpy()), self._by_age(of_tokens.numpy())])
 
     def _at(self, share: float) -> tuple[Tensor, Tensor]:
         """Aggregates and token vectors at ``share`` of the way."""
-        return self.origin + share * (self.standard - self.origin), share * self.tokens
+        return tuple(
+            start + share * (end - start) for start, end in ((self.origin, self.standard), (self.blank, self.tokens))
+        )
 
     def _answer(self, standard: Tensor, tokens: Tensor) -> Tensor:
         """(rows, intervals) margins of aggregates and token vectors that are already prepared."""
@@ -98,3 +101,13 @@ class Piece:
         found = np.zeros((len(self.rows), len(EVENT_NAMES)))
         np.add.at(found, (self.batch.row_of.numpy(), np.searchsorted(AGES_DAYS, ages)), parts)
         return found
+
+
+def _blank_token(network: CustomerNetwork) -> Tensor:
+    """(width,): an event whose every code is that for none, at the mean of all numbers.
+
+    Not 0: layer normalisation has no slope there.
+    """
+    tokens, sizes = network.tokens, network.config.buckets.sizes
+    none = tokens.table[np.cumsum([0, *sizes[:-1]])].mean(dim=0)
+    return tokens.norm(none + tokens.numbers.bias)

@@ -20,7 +20,9 @@ SHOWN_FEATURES, SHOWN_CUSTOMERS = 20, 60
 SWARM_FEATURES = 12
 
 
-def write_reasons(folder: Path, title: str, model: Model, examples: Examples, forecast: Forecast, seed: int = 0) -> bool:
+def write_reasons(
+    folder: Path, title: str, model: Model, examples: Examples, forecast: Forecast, seed: int = 0
+) -> bool:
     """Writes importance.csv, importance.png, contributions.png and reasons.csv; False where no model can tell reasons.
 
     ``forecast``: of ``examples``, by ``model``. From a sample of customers; ``ml.reasons.reasons`` takes them all.

@@ -79,15 +79,21 @@ def _trees(classifier: BaseEstimator, read: np.ndarray) -> Margin:
 
 def _columns(parts: np.ndarray, steps: list[BaseEstimator], columns: int) -> np.ndarray:
     """An indicator of a missing value speaks for the feature that is missing."""
-    found = parts[:, :columns].copy()
-    for step in steps:
-        if isinstance(step, Imputer):
-            np.add.at(found.T, step.nullable_, parts[:, columns:].T)
+    missing = [step.nullable_ for step in steps if isinstance(step, Imputer)]
+    owners = np.concatenate([np.arange(columns), *missing])
+    if len(owners) != parts.shape[1]:
+        raise SetupError("this model reads other columns than the features: its reasons cannot be told")
+    found = np.zeros((len(parts), columns))
+    np.add.at(found.T, owners, parts.T)
     return found
 
 
-def column_names(columns: int) -> list[str]:
-    """Names of what a tabular model reads: the features, then whatever else it adds, as one block."""
-    return [*FEATURE_NAMES, *(f"learned_{n}" for n in range(columns - len(FEATURE_NAMES)))]
-
-
+def column_names(design: np.ndarray, features: np.ndarray) -> list[str]:
+    """Names of what a tabular model reads: the features it equals, and learned_N for what it adds to them."""
+    if design.shape[1] >= features.shape[1]:
+        return [*FEATURE_NAMES, *(f"learned_{n}" for n in range(design.shape[1] - features.shape[1]))]
+    names = []
+    for n, column in enumerate(design.T):
+        same = (name for name, own in zip(FEATURE_NAMES, features.T, strict=True) if np.array_equal(column, own, True))
+        names.append(next(same, f"learned_{n}"))
+    return names

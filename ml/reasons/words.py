@@ -85,7 +85,7 @@ PHRASES = {
     "return_rate": Phrase("returns", "{n} refunded per money paid", "nothing refunded", "nothing paid"),
     "discount_amount": Phrase("discounts", "saved {n} by discounts", "no discount"),
     "discount_share": Phrase("discounts", "{n} off full prices", "pays full prices", "nothing bought"),
-    "discounted_line_share": Phrase("discounts", "{n} of items at a discount", "no item at a discount", "nothing bought"),
+    "discounted_line_share": Phrase("discounts", "{n} of items discounted", "no item discounted", "nothing bought"),
     "coupon_count": _count("discounts", "coupons redeemed"),
     "coupon_rate": Phrase("discounts", "{n} coupons an item", "no coupon", "nothing bought"),
     "price_rank_mean": Phrase("assortment", "buys at {n} of the price range", null="nothing bought"),
@@ -131,7 +131,7 @@ def family(feature: str) -> str:
 def in_words(
     feature: str, value: float, direction: str, typical: float | None = None, usual_gap_days: float | None = None
 ) -> str:
-    """The feature as a reason: "no purchase for 62 days (usual gap 12)", "only 1 orders in the last 90 days (typical 6)".
+    """The feature as a reason: no purchase for 62 days (usual gap 12); only 1 order in the last 90 days (typical 6).
 
     value           the customer's own; NaN where missing
     direction       CHURN or PURCHASE: what the feature speaks for
@@ -140,7 +140,7 @@ def in_words(
     """
     base, days = parts_of(feature)
     if base not in PHRASES:
-        return f"the sequence of events ({feature.replace('_', ' ')})"
+        return f"order and timing of events ({feature.replace('_', ' ')})"
     phrase, unit = PHRASES[base], FEATURES.column(feature).unit if feature in FEATURE_NAMES else ""
     window = f" in the last {days} days" if days else ""
     if np.isnan(value):
