@@ -16,7 +16,6 @@ UNKNOWN = "unknown"
 
 
     """Group, such as "age 25 to 34" → (rows,) bool; groups that hold anybody, and none if nothing was told."""
-    """"age 25 to 34" … → (rows,) bool, of groups that hold anybody; none if nothing was told."""
     age = inputs.features[:, FEATURE_NAMES.index("age")]
     found = {f"age {name}": (age >= low) & (age < high) for low, high, name in AGE_BANDS}
     found[f"age {UNKNOWN}"] = np.isnan(age)
