@@ -15,6 +15,7 @@ AGE_BANDS = (
 UNKNOWN = "unknown"
 
 
+def groups_of(inputs: Inputs) -> dict[str, np.ndarray]:
     """Group, such as "age 25 to 34" → (rows,) bool; groups that hold anybody, and none if nothing was told."""
     age = inputs.features[:, FEATURE_NAMES.index("age")]
     found = {f"age {name}": (age >= low) & (age < high) for low, high, name in AGE_BANDS}
