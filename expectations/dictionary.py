@@ -28,8 +28,10 @@ TERMS = {
     "before refunds": "What was paid or will be, with nothing taken off for returns; refunds are "
     "`return_amount_30d` and `return_amount_365d`.",
     "tenure": "`tenure_days`: days since the first event of any type.",
-    "churn": "No purchase in the 30 days after `snapshot_date`; `churn_probability_30d` = 1 − "
-    "`purchase_probability_30d`.",
+    "churn": "No purchase in the `churn_days` after `snapshot_date` (30 unless the shop chose otherwise): "
+    "`churn_probability`. `churn_probability_30d` = 1 − `purchase_probability_30d`. One hazard gives all of them, so "
+    "that they never contradict one another.",
+    "interval": "`…_low` and `…_high`: nine customers in ten spend between them, if the model is right.",
     "silent": "No purchase for longer than the customer's own rhythm allows: `silent_after_gaps` of their mean gaps "
     "between purchase days, at least `silent_least_days` and at most `silent_most_days`; `new_days` for who has bought "
     "on one day only.",

@@ -15,9 +15,9 @@ VALUE_TIER_DESCRIPTIONS = {
 VALUE_TIERS = tuple(VALUE_TIER_DESCRIPTIONS)
 
 CHURN_BAND_DESCRIPTIONS = {
-    "low": "churn_probability_30d below churn_medium_from: likely to buy within 30 days",
-    "medium": "churn_probability_30d from churn_medium_from up to churn_high_from: could go either way",
-    "high": "churn_probability_30d of at least churn_high_from: unlikely to buy within 30 days",
+    "low": "churn_probability below churn_medium_from: likely to buy within churn_days",
+    "medium": "churn_probability from churn_medium_from up to churn_high_from: could go either way",
+    "high": "churn_probability of at least churn_high_from: unlikely to buy within churn_days",
 }
 CHURN_BANDS = tuple(CHURN_BAND_DESCRIPTIONS)
 
@@ -65,30 +65,84 @@ _MODEL = (
     Column(name="model_version", type="int32", minimum=1, description="Its version in the registry."),
 )
 
+PROBABILITY_DAYS = (7, 14, 30, 60, 90)
+"""Horizons of the purchase probabilities that are kept."""
+
+SPEND_DAYS = (30, 90)
+"""Windows of expected spend that are kept. The 30 days of both are never null, longer ones where models look so far."""
+
+
+def _probability(days: int) -> Column:
+    reach = "" if days <= 30 else " Null where the shop's models do not look so far ahead."
+    return Column(name=f"purchase_probability_{days}d", **_PROBABILITY, nullable=days > 30,
+                  description=f"Probability of at least one purchase in the next {days} days.{reach}")  # fmt: skip
+
+
+def _spend(days: int) -> tuple[Column, ...]:
+    far, kind = days > 30, {"type": "double", "minimum": 0, "unit": "currency"}
+    reach = " Null where the shop's models do not look so far ahead." if far else ""
+    how = f"purchase_probability_{days}d x the spend expected if there is a purchase."
+    interval = f"end of the central 90 % interval of the customer's spend in the next {days} days.{reach}"
+    return (
+        Column(name=f"expected_spend_{days}d", **kind, nullable=far,
+               description=f"Expected spend in the next {days} days, before refunds: {how}{reach}"),
+        Column(name=f"expected_spend_{days}d_low", **kind, nullable=far,
+               description=f"Lower {interval} 0 where nothing is likely enough."),
+        Column(name=f"expected_spend_{days}d_high", **kind, nullable=far,
+               description=f"Upper {interval} 0 where nothing is likely enough."),
+    )  # fmt: skip
+
+
 SCORES = Table(
     name="scores",
-    description="What the model expects of every customer over the 30 days after snapshot_date.",
+    description="What the model expects of every customer after snapshot_date: purchases, spend, churn.",
     grain="one row per customer and snapshot date",
     key=("customer_key",),
     partition="snapshot_date",
     columns=(
         CUSTOMER_KEY,
         SNAPSHOT_DATE,
-        Column(name="purchase_probability_30d", **_PROBABILITY,
-               description="Probability of at least one purchase in the next 30 days."),
+        Column(name="is_eligible", type="bool",
+               description="Whether the customer is of the population that the model was trained and judged on; what "
+               "it says of others is an extrapolation."),
+        *map(_probability, PROBABILITY_DAYS),
         Column(name="churn_probability_30d", **_PROBABILITY,
                description="Probability of no purchase in the next 30 days: 1 - purchase_probability_30d."),
+        Column(name="churn_probability", **_PROBABILITY,
+               description="Probability of churn: of no purchase in the next churn_days, by the same hazard."),
+        Column(name="churn_days", type="int32", minimum=1, unit="days",
+               description="The shop's churn horizon: who buys nothing for so long has churned."),
         Column(name="spend_if_purchase_30d", type="double", minimum=0, unit="currency",
                description="Expected spend in the next 30 days, before refunds, if the customer buys at all."),
-        Column(name="expected_spend_30d", type="double", minimum=0, unit="currency",
-               description="Expected spend in the next 30 days, before refunds: "
-               "purchase_probability_30d x spend_if_purchase_30d."),
+        *(column for days in SPEND_DAYS for column in _spend(days)),
+        Column(name="clv_365d", type="double", minimum=0, unit="currency", nullable=True,
+               description="Customer lifetime value: expected spend in the next 365 days, before refunds. Null where "
+               "the model was trained without one."),
+        Column(name="is_clv_extrapolated", type="bool", nullable=True,
+               description="Whether clv_365d carries shorter windows on, since no label of 365 days was known; null "
+               "with it."),
         *_MODEL,
     ),
     checks=(Check(kind="row_count", severity="fail", minimum=1, why="a day without a scored customer"),),
 )  # fmt: skip
 
+EMBEDDINGS = Table(
+    name="embeddings",
+    description="Where the model places each customer: near one another if their behaviour is alike. Only of models "
+    "that make embeddings; comparable within one model version alone.",
+    grain="one row per customer and snapshot date",
+    key=("customer_key",),
+    partition="snapshot_date",
+    columns=(
+        CUSTOMER_KEY,
+        SNAPSHOT_DATE,
+        Column(name="embedding", type="floats", description="The customer's place, as many numbers as the model has."),
+        *_MODEL,
+    ),
+)  # fmt: skip
+
 CUSTOMER_SEGMENTS = Table(
+    version=2,
     name="customer_segments",
     description="Each customer on snapshot_date: value tier, lifecycle stage, churn band and the numbers behind.",
     grain="one row per customer and snapshot date",
@@ -104,9 +158,12 @@ CUSTOMER_SEGMENTS = Table(
         Column(name="lifecycle_phase", type="string", values=tuple(dict.fromkeys(LIFECYCLE_PHASES.values())),
                description="The management task the stage calls for."),
         Column(name="churn_band", type="string", values=CHURN_BANDS,
-               description="churn_probability_30d cut at the bounds in segment_settings."),
+               description="churn_probability cut at the bounds in segment_settings."),
         *(SCORES.column(name) for name in (
-            "purchase_probability_30d", "churn_probability_30d", "spend_if_purchase_30d", "expected_spend_30d")),
+            "purchase_probability_30d", "purchase_probability_90d", "churn_probability_30d", "churn_probability",
+            "churn_days", "spend_if_purchase_30d", "expected_spend_30d", "expected_spend_30d_low",
+            "expected_spend_30d_high", "expected_spend_90d", "expected_spend_90d_low", "expected_spend_90d_high",
+            "clv_365d", "is_clv_extrapolated")),
         *(FEATURES.column(name) for name in (
             "recency_days", "frequency_days", "monetary_value", "tenure_days", "order_count",
             "first_purchase_date", "last_purchase_date", "gap_mean_days", "gap_last_days", "gap_mean_before_last_days",

@@ -51,9 +51,9 @@ def known_days(home: Home, snapshot: date) -> list[date]:
 
 def training_snapshots(home: Home, cutoff: date) -> list[date]:
     """The cutoffs that training as of ``cutoff`` learns from and is tested on."""
-    from ml.dataset import training_cutoffs
+    from ml.settings import training_cutoffs
 
-    return training_cutoffs(cutoff, known_days(home, cutoff)[0])
+    return training_cutoffs(cutoff, known_days(home, cutoff)[0], home.path)
 
 
 @cache

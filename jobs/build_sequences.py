@@ -135,12 +135,12 @@ def kept_vectors(home: Home, hashes: "pa.Array") -> "pa.Table":
 
 def training_snapshots(home: Home, cutoff: date) -> list[date]:
     """The cutoffs that training as of ``cutoff`` learns from and is tested on."""
-    from ml.dataset import training_cutoffs
+    from ml.settings import training_cutoffs
 
     days = LakeTable(home, EVENTS).days()
     if not days:
         raise DataError("lake/events is empty: ingest first")
-    return training_cutoffs(cutoff, days[0])
+    return training_cutoffs(cutoff, days[0], home.path)
 
 
 @cache

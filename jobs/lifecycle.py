@@ -112,7 +112,7 @@ def value_tier(cuts: DayCuts) -> "Column":
 def churn_band(settings: SegmentSettings) -> "Column":
     from pyspark.sql import functions as F
 
-    churn = F.col("churn_probability_30d")
+    churn = F.col("churn_probability")
     return (
         F.when(churn >= settings.churn_high_from, "high")
         .when(churn >= settings.churn_medium_from, "medium")

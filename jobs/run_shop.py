@@ -73,7 +73,7 @@ def main(args: argparse.Namespace) -> None:
 def run(stages: Stages, mapping: Mapping, landing: Path | None, days: int) -> None:
     """Every stage in order, each shown as it goes."""
     from jobs.run_days import run_days
-    from ml.dataset import HORIZON_DAYS
+    from ml.settings import load_model_settings
 
     home = stages.home
     where = ["--landing", str(landing.resolve())] if landing else []
@@ -82,7 +82,7 @@ def run(stages: Stages, mapping: Mapping, landing: Path | None, days: int) -> No
         if mapping.source == SAMPLE and not landing:
             stages.run("land", "jobs", "land_sample")
         first, last, daily = plan_days(require_landed(home, mapping), days)
-        cutoff = last - timedelta(days=HORIZON_DAYS)
+        cutoff = last - timedelta(days=load_model_settings(home.path).churn_days)
         bootstrap(stages, first, last, cutoff)
     stages.run("train", "ml", "train", "--cutoff", str(cutoff), "--reuse")
     due = due_days(home, mapping, daily)

@@ -6,12 +6,15 @@ from expectations.commands import run
 
 # Command → module of the same name and one line of help.
 COMMANDS = {
-    "train": "train the network and its baselines as of a cutoff, log the runs, register the network",
+    "train": "train models as of a cutoff, log a run each, register the best, promote it if it beats the champion",
     "factors": "factorise customers x products; judge what that is good for; keep the products' factors",
+    "rank": "learn what a customer's next basket holds, product and category; judge it; keep the ranker",
     "resolve": "print NAME/VERSION to score a day with: the version it was scored with, else the champion",
-    "promote": "make a version the champion; also the way back to an earlier one",
+    "promote": "make a version the champion, whatever it was judged",
+    "rollback": "make the version that was champion before the champion again",
+    "due": "say whether a training is due, and why: labels, drift, outcomes",
     "compare": "fit every model on a public study and print one table of how good each is, with intervals",
-    "metrics": "print the network's metrics beside its baselines'",
+    "metrics": "print the champion's metrics beside those of the models it was chosen from",
 }
 
 if __name__ == "__main__":

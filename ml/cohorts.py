@@ -74,7 +74,7 @@ INPUT_COLUMNS = (
 
 def load_inputs(cutoff: date, home: HomePath = None, population: Population = EVERYBODY) -> Inputs:
     """Features of the eligible customers as of ``cutoff``, ordered by customer_key."""
-    rows = _read(FEATURES, [cutoff], list(INPUT_COLUMNS), home).sort_by("customer_key")
+    rows = read_rows(FEATURES, [cutoff], list(INPUT_COLUMNS), home).sort_by("customer_key")
     return inputs_of(rows.filter(is_eligible(rows, population)), cutoff, home)
 
 
@@ -134,7 +134,7 @@ def read_purchases(after: date, until: date, home: HomePath = None) -> pd.DataFr
             f"`--from {missing[0]} --to {until}`"
         )
     columns = ["customer_key", "event_date", "arrival_date", "purchase_count", "purchase_amount"]
-    rows = _read(CUSTOMER_DAY, days, columns, home)
+    rows = read_rows(CUSTOMER_DAY, days, columns, home)
     rows = rows.filter(pc.greater(rows["purchase_count"], 0)).to_pandas()
     return pd.DataFrame(
         {
@@ -171,7 +171,7 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     return pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy()
 
 
-def _read(table: Table, days: list[date], columns: list[str], home: HomePath) -> pa.Table:
+def read_rows(table: Table, days: list[date], columns: list[str], home: HomePath) -> pa.Table:
     """The columns of the partitions of ``days``; DataError that names the file and the columns it lacks."""
     parts = []
     for day in days:

@@ -1,20 +1,27 @@
 """What matrix factorisation is good for on a shop: recommendations against popularity, and inputs of the model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
-from ml.baselines import BASELINES
-from ml.dataset import HORIZON_DAYS, Examples, examples
-from ml.evaluate import bootstrap_interval, paired_gain
+from ml.cohorts import Parts
+from ml.comparing.resamples import Resamples, interval
+from ml.examples import Examples
+from ml.forecast import Forecast
 from ml.home import HomePath
 from ml.interactions import Interactions, bought_after, place_of, read_interactions
 from ml.matrix_factors import Factors
+from ml.models import make
+from ml.promotion import paired_gain
+from ml.ranked_sums import weighted_mean
 
 TOP = 10
 """Products that are recommended to a customer."""
+
+BOOSTING = "gradient_boosting"
+RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,16 @@ class Recall:
     gain: tuple[float, float, float]
 
 
-def recommendation_recalls(factors: Factors, cutoff: date, seed: int, home: HomePath = None) -> dict[str, Recall]:
-    """Recall of the HORIZON_DAYS after ``cutoff``, of customers who wanted something before and bought in them.
+def recommendation_recalls(
+    factors: Factors, cutoff: date, horizon_days: int, seed: int, home: HomePath = None
+) -> dict[str, Recall]:
+    """Recall of the ``horizon_days`` after ``cutoff``, of customers who wanted something before and bought in them.
 
     Recommender → recall: popularity (the same products for everybody), own_history (what the customer wanted most,
     then popularity), factors. ``…_new``: of products, and among products, that the customer had not wanted before.
     """
     seen = read_interactions(cutoff, factors.settings.history_days, home)
-    after = bought_after(cutoff, HORIZON_DAYS, home)
+    after = bought_after(cutoff, horizon_days, home)
     customers = np.flatnonzero(place_of(after.customer_keys, seen.customer_keys) >= 0)
     bought = _bought(seen, after, customers)
     known = [set(_row(seen, customer)) for customer in customers]
@@ -93,36 +102,38 @@ def _judged(lists: dict[str, list], bought: list[set[int]], seed: int) -> dict[s
         for name, chosen in lists.items()
     }
     first = next(iter(values.values()))
-    return {
-        name: Recall(v.mean(), ((v - first).mean(), *bootstrap_interval(_mean_gain, v, first, seed)))
-        for name, v in values.items()
-    }
+    return {name: Recall(v.mean(), ((v - first).mean(), *_interval(v - first, seed))) for name, v in values.items()}
 
 
-def _mean_gain(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float((ours - theirs).mean())
+def _interval(gains: np.ndarray, seed: int) -> tuple[float, float]:
+    """95 % interval of the mean of customers' gains."""
+    draws = Resamples.of((np.arange(len(gains)),), RESAMPLES, seed)
+    return interval(weighted_mean(gains, draws.counts.astype(np.float64)))
 
 
-def gain_as_inputs(
-    factors: Factors, cutoffs: tuple[date, ...], seed: int, home: HomePath = None
-) -> tuple[float, float, float]:
+def gain_as_inputs(factors: Factors, parts: Parts, seed: int, home: HomePath = None) -> tuple[float, float, float]:
     """Test AUC of gradient boosting with customers' factors beside the features, less that without: (gain, low, high).
 
-    ``cutoffs``: test, validation, training ones, as of Splits. Paired: both are tested on the same resampled customers.
+    Paired: both are tested on the same resampled customers.
     """
-    test, _, *train = cutoffs
-    without, beside = [], []
-    for days in (train, [test]):
-        parts = [(examples([day], home), customer_factors(factors, day, home)) for day in sorted(days)]
-        keys, features, is_buyer, spend = (
-            np.concatenate([getattr(part, name) for part, _ in parts])
-            for name in ("customer_keys", "features", "is_buyer", "spend")
-        )
-        without.append(Examples(keys, features, is_buyer, spend))
-        columns = np.concatenate([of_day(part.customer_keys) for part, of_day in parts])
-        beside.append(Examples(keys, np.hstack([features, columns]), is_buyer, spend))
-    predicted = [_boosted(train, test.features, seed) for train, test in (beside, without)]
-    return paired_gain(without[1], *predicted, seed)["auc"]
+    test = parts.tests[-1]
+    ours, theirs = (
+        _boosted(*given, seed)
+        for given in ([_beside(factors, part, home) for part in (parts.train, parts.valid, test)],
+                      [parts.train, parts.valid, test])
+    )  # fmt: skip
+    gain = paired_gain("auc", test, ours, theirs, seed)
+    return gain.value, gain.low, gain.high
+
+
+def _beside(factors: Factors, examples: Examples, home: HomePath) -> Examples:
+    """``examples`` with the factors of each customer, as of each cutoff, as further features."""
+    inputs, columns = examples.inputs, np.zeros((len(examples), factors.settings.factors))
+    for cutoff in np.unique(inputs.cutoffs):
+        rows = inputs.cutoffs == cutoff
+        of_day = customer_factors(factors, cutoff.astype("datetime64[D]").item(), home)
+        columns[rows] = of_day(inputs.customer_keys[rows])
+    return replace(examples, inputs=replace(inputs, features=np.hstack([inputs.features, columns])))
 
 
 def customer_factors(factors: Factors, cutoff: date, home: HomePath = None) -> Callable[[np.ndarray], np.ndarray]:
@@ -132,6 +143,7 @@ def customer_factors(factors: Factors, cutoff: date, home: HomePath = None) -> C
     return lambda keys: known[place_of(seen.customer_keys, keys)]
 
 
-def _boosted(train: Examples, features: np.ndarray, seed: int) -> np.ndarray:
-    model = BASELINES["gradient_boosting"](seed)
-    return model.fit(train.features, train.is_buyer, train.spend).predict(features)
+def _boosted(train: Examples, valid: Examples, test: Examples, seed: int) -> Forecast:
+    model = make(BOOSTING, seed)
+    model.fit(train, valid)
+    return model.predict(test.inputs)

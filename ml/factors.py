@@ -2,7 +2,7 @@
 
 Fitted on what had arrived by the first training cutoff of D, so that customers' factors as of every cutoff lie in one
 space and none has seen its own future. Kept as artifacts of an MLflow run, without pickle. Recommendations are judged
-by the purchases of the 30 days after D, which the lake must hold.
+by the purchases of the churn horizon (30 days) after D, which the lake must hold.
 """
 
 import argparse
@@ -37,22 +37,25 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from threadpoolctl import threadpool_limits
 
-    from ml.dataset import label_days, training_cutoffs
+    from ml.cohorts import load_parts
     from ml.factor_gains import gain_as_inputs, recommendation_recalls
     from ml.matrix_factors import FactorSettings
     from ml.ready import first_day, require_matured, require_snapshots
+    from ml.settings import load_model_settings
 
-    cutoffs = tuple(training_cutoffs(args.cutoff, first_day(args.home)))
-    require_matured(args.cutoff, label_days(args.cutoff), args.home)
-    require_snapshots(list(cutoffs), args.home)
+    settings = load_model_settings(args.home)
+    protocol = settings.protocol(args.cutoff, first_day(args.home))
+    require_matured(args.cutoff, settings.churn_days, args.home)
+    require_snapshots(protocol.cutoffs, args.cutoff, args.home)
+    parts = load_parts(protocol, args.home)
     # One thread, as in training: the same sums whatever the machine.
     with threadpool_limits(limits=1):
-        factors = fit(min(cutoffs), replace(FactorSettings(), seed=args.seed), args.home)
-        recalls = recommendation_recalls(factors, args.cutoff, args.seed, args.home)
+        factors = fit(protocol.cutoffs[0], replace(FactorSettings(), seed=args.seed), args.home)
+        recalls = recommendation_recalls(factors, args.cutoff, settings.churn_days, args.seed, args.home)
         log.info("recommendations judged; next, boosting with and without factors")
-        gain = gain_as_inputs(factors, cutoffs, args.seed, args.home)
+        gain = gain_as_inputs(factors, parts, args.seed, args.home)
     run_id = keep(factors, args.cutoff, recalls, gain, args.home)
-    print(report(args.cutoff, factors, recalls, gain))
+    print(report(args.cutoff, settings.churn_days, factors, recalls, gain))
     log.info("kept as run %s", run_id)
 
 
@@ -100,11 +103,13 @@ def load_factors(run_id: str, home: HomePath = None) -> "Factors":
     return Factors.load(Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="factors")))
 
 
-def report(cutoff: date, factors: "Factors", recalls: "dict[str, Recall]", gain: tuple[float, float, float]) -> str:
+def report(
+    cutoff: date, days: int, factors: "Factors", recalls: "dict[str, Recall]", gain: tuple[float, float, float]
+) -> str:
     """The recalls as an aligned table, and the verdict on factors as inputs."""
     lines = [
         f"products' factors as of {factors.fitted_as_of}: {len(factors.product_ids):,} x {factors.settings.factors}",
-        f"recall@10 of purchases in the 30 days after {cutoff}, [95 % interval of the gain over popularity]:",
+        f"recall@10 of purchases in the {days} days after {cutoff}, [95 % interval of the gain over popularity]:",
     ]
     for name, found in recalls.items():
         lines.append(

@@ -34,8 +34,8 @@ def page(title: str, report: pd.DataFrame, rows: tuple[int, int]) -> str:
         f"<h1>Features: {escape(title)}</h1>",
         f"<p>{_summary(report, constant, rows)}</p>",
         "<h2>What each is worth alone</h2>",
-        f"<p>AUC: of a purchase within 30 days by the feature alone, on training rows; blue: the more, the likelier; "
-        f"grey: the less. PSI: how far the test cutoff lies from the training cutoffs, a major shift above "
+        "<p>AUC: of a purchase within the churn horizon by the feature alone, on training rows; blue: the more, the "
+        f"likelier; grey: the less. PSI: how far the test cutoff lies from the training cutoffs, a major shift above "
         f"{DRIFT_ABOVE}. Missing: share of rows without a value, training → test.</p>",
         _table(varying),
         "<h2>Copies</h2>",

@@ -10,15 +10,15 @@ import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES
-from ml.dataset import Splits
-from ml.evaluate import auc
+from ml.cohorts import Parts
+from ml.drift import Reference
 from ml.impute import fill_values
+from ml.scoring_rules import auc
 
 SAME_ABOVE = 0.95
 """Two features with a larger correlation (of logarithms, either sign) say the same."""
 DRIFT_ABOVE = 0.25
 """A population stability index above it is called a major shift in credit scoring, where the index comes from."""
-DECILES = np.arange(1, 10) / 10
 ROWS = 200_000
 """At most so many rows are looked at, evenly spaced."""
 
@@ -29,7 +29,7 @@ class Columns:
 
     feature: str = "Name in the features table."
     verdict: str = "constant; drifts; copy of a stronger feature; empty: nothing against it."
-    auc: str = "AUC of the purchase within 30 days by this feature alone, 0.5 … 1, whichever way it points."
+    auc: str = "AUC of the purchase within churn_days by this feature alone, 0.5 … 1, whichever way it points."
     direction: str = "+: the more, the likelier a purchase; -: the less."
     psi: str = "Population stability index of the test cutoff against the training cutoffs."
     missing_train: str = "Share of training rows without a value."
@@ -43,12 +43,13 @@ class Columns:
     description: str = "Meaning, by the contract."
 
 
-def feature_report(splits: Splits) -> pd.DataFrame:
-    """One row a feature with the fields of Columns, the strongest first."""
-    train, test = _some(splits.train.features), _some(splits.test.features)
-    is_buyer = _some(splits.train.is_buyer)
+def feature_report(parts: Parts) -> pd.DataFrame:
+    """One row a feature with the fields of Columns, the strongest first. Strength: on rows whose window has matured."""
+    train, test = _some(parts.train.inputs.features), _some(parts.tests[-1].inputs.features)
+    is_buyer = _some(parts.train.is_buyer(parts.train.horizons.churn_days))
+    matured = np.isfinite(is_buyer)
     filled = np.where(np.isnan(train), fill_values(train), train)
-    strength = np.array([_auc(is_buyer, column) for column in filled.T])
+    strength = np.array([_auc(is_buyer[matured], column) for column in filled[matured].T])
     alike = correlations(filled)
     known = np.ma.masked_invalid(train)
     most_like = np.abs(alike - np.eye(len(alike))).argmax(axis=1)
@@ -57,7 +58,7 @@ def feature_report(splits: Splits) -> pd.DataFrame:
             "feature": FEATURE_NAMES,
             "auc": np.maximum(strength, 1 - strength),
             "direction": np.where(strength > 0.5, "+", np.where(strength < 0.5, "-", "")),
-            "psi": [stability_index(a, b) for a, b in zip(train.T, test.T, strict=True)],
+            "psi": [Reference.of(a).stability_index(b) for a, b in zip(train.T, test.T, strict=True)],
             "missing_train": np.isnan(train).mean(axis=0),
             "missing_test": np.isnan(test).mean(axis=0),
             "mean": known.mean(axis=0).filled(np.nan),
@@ -95,25 +96,8 @@ def clusters(alike: np.ndarray) -> np.ndarray:
     return numbers[group]
 
 
-def stability_index(train: np.ndarray, test: np.ndarray) -> float:
-    """Population stability index over the deciles of ``train``, missing values a bin of their own.
-
-    Half a row is added to each bin, so that an empty one is not infinitely unlikely.
-    """
-    known = train[~np.isnan(train)]
-    edges = np.unique(np.quantile(known, DECILES, method="inverted_cdf")) if len(known) else np.zeros(0)
-
-    def shares(values: np.ndarray) -> np.ndarray:
-        place = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="left"))
-        counts = np.bincount(place, minlength=len(edges) + 2) + 0.5
-        return counts / counts.sum()
-
-    before, after = shares(train), shares(test)
-    return float(((after - before) * np.log(after / before)).sum())
-
-
 def _auc(is_buyer: np.ndarray, values: np.ndarray) -> float:
-    return auc(is_buyer, values) if np.ptp(values) > 0 else 0.5
+    return auc(is_buyer, values) if len(values) and np.ptp(values) > 0 else 0.5
 
 
 def _verdicts(found: pd.DataFrame, varies: np.ndarray) -> list[str]:

@@ -1,4 +1,4 @@
-"""Prints the network's metrics beside its baselines', as of the champion's cutoff or a given one."""
+"""Prints the champion's metrics beside those of the models it was chosen from; or the latest training of a cutoff."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ SHOWN = {
     "test_auc_high": "to",
     "test_average_precision": "AP",
     "test_brier": "Brier",
-    "test_expected_calibration_error": "ECE",
+    "test_calibration_error": "ECE",
     "test_normalised_gini": "Gini",
     "test_spend_mae": "spend MAE",
     "test_total_bias": "total bias",
@@ -42,21 +42,36 @@ def main(args: argparse.Namespace) -> None:
 
 
 def model_metrics(home: HomePath = None, cutoff: date | None = None) -> tuple[str, dict[str, dict[str, float]]]:
-    """(cutoff, model → metrics), the network first: the champion's training, or the latest one of ``cutoff``."""
-    from ml.registry import MODEL_NAME, required_champion, run_of_version
+    """(cutoff, model → metrics), the one that was registered first: the champion's training, or the latest one."""
+    from ml.runs import KIND
     from ml.tracking import mlflow_for, runs_of
 
     if cutoff is None:
-        run_id = run_of_version(MODEL_NAME, required_champion(home), home)
-        tags = mlflow_for(home).MlflowClient().get_run(run_id).data.tags
+        parent = _training_of_champion(home)
     else:
-        latest = runs_of({"lifestage.cutoff": str(cutoff), "lifestage.model": "network"}, home)
-        if not latest:
+        found = runs_of({"lifestage.cutoff": str(cutoff), "lifestage.kind": KIND}, home)
+        if not found:
             raise DataError(f"nothing was trained as of {cutoff}: run `python -m ml train --cutoff {cutoff}` first")
-        tags = latest["network"].data.tags
-    runs = runs_of({"lifestage.training_digest": tags["lifestage.training_digest"]}, home)
-    ordered = sorted(runs, key=lambda name: (name != "network", name))
+        parent = list(found.values())[-1].info.run_id
+    tags = mlflow_for(home).MlflowClient().get_run(parent).data.tags
+    runs = runs_of({"mlflow.parentRunId": parent}, home)
+    best = tags["lifestage.best_model"]
+    ordered = sorted(runs, key=lambda name: (name != best, -runs[name].data.metrics.get("test_auc", 0.0), name))
     return tags["lifestage.cutoff"], {name: runs[name].data.metrics for name in ordered}
+
+
+def _training_of_champion(home: HomePath) -> str:
+    """The run of the training that the champion came from."""
+    from ml.registry import MODEL_NAME, required_champion, run_of_version
+    from ml.saved import TRAIN_AGAIN
+    from ml.tracking import mlflow_for
+
+    version = required_champion(home)
+    run_id = run_of_version(MODEL_NAME, version, home)
+    parent = mlflow_for(home).MlflowClient().get_run(run_id).data.tags.get("mlflow.parentRunId")
+    if parent is None:
+        raise DataError(f"{MODEL_NAME}/{version} was trained by an earlier version of this code: {TRAIN_AGAIN}")
+    return parent
 
 
 def table(home: HomePath = None, cutoff: date | None = None) -> str:
@@ -71,29 +86,31 @@ def table(home: HomePath = None, cutoff: date | None = None) -> str:
         )
         for row in rows
     ]
-    notes = "from, to, […]: 95 % interval of AUC · ECE: calibration error · Gini, MAE, bias: of expected spend, 30 days"
+    notes = (
+        "the first was the best on validation · from, to, […]: 95 % interval of AUC · ECE: calibration error · "
+        "Gini, MAE, bias: of expected spend"
+    )
     return "\n".join([f"test cutoff {day}", *lines, notes, *verdicts(models)])
 
 
 def verdicts(models: dict[str, dict[str, float]]) -> list[str]:
-    """One line a baseline: whether the network's test AUC is shown to be another than the baseline's."""
-    ours, lines = models.get("network", {}), []
-    for baseline in models:
-        name = f"test_auc_gain_over_{baseline}"
+    """One line a rival: whether the test AUC of the first of ``models`` is shown to be another than its own."""
+    if not models:
+        return []
+    (best, ours), lines = next(iter(models.items())), []
+    for rival in models:
+        name = f"test_auc_gain_over_{rival}"
         gain, low, high = (ours.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high"))
         if math.isfinite(gain):
-            lines.append(
-                f"network − {baseline}: AUC {_signed(gain)} [{_signed(low)}, {_signed(high)}]: {_verdict(low, high)}"
-            )
+            verdict = _verdict(best, low, high)
+            lines.append(f"{best} − {rival}: AUC {_signed(gain)} [{_signed(low)}, {_signed(high)}]: {verdict}")
     return lines
 
 
-def _verdict(low: float, high: float) -> str:
+def _verdict(best: str, low: float, high: float) -> str:
     if low > 0:
-        return "the network is better"
-    if high < 0:
-        return "the network is worse"
-    return "no difference shown, the network does not beat it"
+        return f"{best} is better"
+    return f"{best} is worse" if high < 0 else "no difference shown"
 
 
 def _signed(value: float) -> str:

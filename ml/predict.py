@@ -1,9 +1,9 @@
-"""Models as functions from features to predictions: a registered version (what scoring calls), or a baseline."""
+"""A registered version as a function from features to forecasts: what scoring calls, and notebooks."""
 
-import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,57 +11,78 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from expectations.behaviour import NOT_MODEL_INPUTS
+from expectations.behaviour import FEATURE_NAMES, FEATURES, NOT_MODEL_INPUTS
 from expectations.errors import DataError, SetupError
-from ml.dataset import feature_matrix
-from ml.home import HomePath
+from ml.cohorts import INPUT_COLUMNS, inputs_of, is_eligible, read_rows
+from ml.examples import Inputs
+from ml.forecast import Forecast
+from ml.home import HomePath, partition_days, partition_folder
 from ml.registry import run_of_version
+from ml.saved import About, load_lifetime, load_model
+from ml.scores import embedding_column, lifetime_columns, score_columns
 from ml.tracking import mlflow_for
 
 if TYPE_CHECKING:
-    from torch import nn
-
-log = logging.getLogger(__name__)
+    from ml.lifetime import Lifetime
+    from ml.models.base import Model
 
 ROWS_AT_ONCE = 100_000
 """Rows in memory as float64 at a time."""
-
-DECIMALS = 6
-"""Sums run in another order for another batch size; what they change lies far below this digit."""
-
-KEYS = frozenset({"customer_key"})
 
 
 @dataclass(frozen=True)
 class Predictor:
     """One model, ready to predict.
 
-    label         what the model is called in messages: NAME/VERSION, or a baseline's name and run
-    output_names  name the columns of what ``model`` gives for a matrix of features
+    label     NAME/VERSION, as messages call it
+    lifetime  carries expected spend on to a year; None if it was not learned
     """
 
     label: str
-    feature_names: tuple[str, ...]
-    output_names: tuple[str, ...]
-    model: Callable[[np.ndarray], np.ndarray]
+    model: "Model"
+    about: About
+    lifetime: "Lifetime | None" = None
 
-    def predict(self, rows: pa.Table | pd.DataFrame) -> dict[str, np.ndarray]:
-        """float64 arrays in the order of ``rows``, by output name. Nulls are taken as nulls, prospects included.
+    def predict(self, rows: pa.Table | pd.DataFrame, cutoff: date, home: HomePath = None) -> Forecast:
+        """The forecast of ``rows`` of the features table as of ``cutoff``, in their order; prospects included.
 
         DataError if ``rows`` lack a feature of the model, or hold numbers that the model does not know.
         """
         if isinstance(rows, pd.DataFrame):
             rows = pa.Table.from_pandas(rows, preserve_index=False)
+        return joined([self.model.predict(inputs) for inputs in self._inputs(rows, cutoff, home)])
+
+    def score(self, rows: pa.Table | pd.DataFrame, cutoff: date, home: HomePath = None) -> pa.Table:
+        """Columns of SCORES that the model tells, and ``embedding`` if it makes one; rows as for ``predict``."""
+        if isinstance(rows, pd.DataFrame):
+            rows = pa.Table.from_pandas(rows, preserve_index=False)
+        parts = []
+        for inputs in self._inputs(rows, cutoff, home):
+            forecast = self.model.predict(inputs)
+            value = self.lifetime.value(forecast, inputs) if self.lifetime else None
+            columns = score_columns(forecast)
+            columns |= lifetime_columns(value, bool(self.lifetime and self.lifetime.is_extrapolated), len(inputs))
+            places = embedding_column(forecast)
+            parts.append(pa.table(columns if places is None else columns | {"embedding": places}))
+        return pa.concat_tables(parts)
+
+    def _inputs(self, rows: pa.Table, cutoff: date, home: HomePath) -> Iterator[Inputs]:
         self.check_features(rows.schema)
-        parts = [self._predict(part) for part in _parts(rows.select(list(self.feature_names)))]
-        columns = np.concatenate(parts) if parts else np.empty((0, len(self.output_names)))
-        return dict(zip(self.output_names, np.ascontiguousarray(columns.T), strict=True))
+        return (inputs_of(part, cutoff, home) for part in _parts(rows.select(list(INPUT_COLUMNS))))
+
+    def forecast(self, inputs: Inputs) -> Forecast:
+        """The forecast of what ``ml.cohorts.load_inputs`` gives."""
+        return self.model.predict(inputs)
+
+    def is_eligible(self, rows: pa.Table) -> pa.ChunkedArray:
+        """(rows,) bool: which customers are of the population that the model was trained on."""
+        return is_eligible(rows, self.about.population)
 
     def check_features(self, schema: pa.Schema) -> None:
         """DataError that lists every difference between the model's features and the numeric columns of ``schema``."""
         numbers = {f.name for f in schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)}
-        lacking = [name for name in self.feature_names if name not in schema.names]
-        unknown = sorted(numbers - {*self.feature_names, *NOT_MODEL_INPUTS})
+        lacking = [name for name in INPUT_COLUMNS if name not in schema.names]
+        unknown = sorted(numbers - {*FEATURE_NAMES, *NOT_MODEL_INPUTS})
         differences = [
             f"{what}: {', '.join(names)}"
             for what, names in (("missing in the rows", lacking), ("unknown to the model", unknown))
@@ -73,41 +94,34 @@ class Predictor:
                 "version trained on today's features, or build the features with the code the version was trained with"
             )
 
-    def _predict(self, rows: pa.Table) -> np.ndarray:
-        return self.model(feature_matrix(rows.to_pandas(), self.feature_names)).round(DECIMALS)
-
 
 def load_predictor(name: str, version: int, home: HomePath = None) -> Predictor:
     """The registered ``name``/``version``; never an alias, which can move between two runs of one day.
 
-    The file is refused if it holds pickled objects. DataError if there is no such version.
+    Read by this project's own code, where MLflow would run the code that came with the files; pickle is refused.
+    DataError if there is no such version, or it knows other features; SetupError if it cannot be read.
     """
-    run_of_version(name, version, home)
     refuse_pickle()
-    mlflow, uri = mlflow_for(home), f"models:/{name}/{version}"
+    label, folder = f"{name}/{version}", saved_folder(name, version, home)
+    return Predictor(label, *load_model(folder, label), load_lifetime(folder))
+
+
+def saved_folder(name: str, version: int, home: HomePath = None) -> Path:
+    """What ml.saved wrote of a registered version, on this machine."""
+    run_of_version(name, version, home)
     try:
-        metadata = mlflow.models.get_model_info(uri).metadata
-        model = mlflow.pytorch.load_model(uri)
+        files = mlflow_for(home).artifacts.download_artifacts(f"models:/{name}/{version}")
     except OSError as error:
         raise SetupError(f"the files of {name}/{version} cannot be read: {error}") from error
-    return _predictor(f"{name}/{version}", metadata, _on_matrix(model))
+    return Path(files) / "artifacts" / "saved"
 
 
-def load_baseline(run_id: str, home: HomePath = None) -> Predictor:
-    """The baseline that a run logged.
-
-    Read by skops with our own list of types, where MLflow would trust the list that came with the file.
-    """
-    import skops.io
-
-    from ml.baselines import TRUSTED_TYPES
-
-    mlflow = mlflow_for(home)
-    run = mlflow.MlflowClient().get_run(run_id)
-    (output,) = run.outputs.model_outputs
-    uri = f"models:/{output.model_id}"
-    model = skops.io.load(Path(mlflow.artifacts.download_artifacts(uri)) / "model.skops", trusted=TRUSTED_TYPES)
-    return _predictor(f"{run.info.run_name} of run {run_id}", mlflow.models.get_model_info(uri).metadata, model.predict)
+def load_frame(cutoff: date, home: HomePath = None) -> pd.DataFrame:
+    """Features of every customer as of ``cutoff``, one row each, ordered by customer_key; columns of the contract."""
+    if cutoff not in partition_days(FEATURES, home):
+        folder = partition_folder(FEATURES, cutoff, home)
+        raise DataError(f"{folder} is missing: run `python -m jobs build_features --ds {cutoff}` first")
+    return read_rows(FEATURES, [cutoff], FEATURES.column_names, home).sort_by("customer_key").to_pandas()
 
 
 def refuse_pickle() -> None:
@@ -115,20 +129,18 @@ def refuse_pickle() -> None:
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 
 
-def _predictor(label: str, metadata: dict, model: Callable[[np.ndarray], np.ndarray]) -> Predictor:
-    return Predictor(label, tuple(metadata["feature_names"]), tuple(metadata["output_names"]), model)
+def joined(parts: list[Forecast]) -> Forecast:
+    """Forecasts of consecutive rows as one."""
+    if len(parts) == 1:
+        return parts[0]
+    hazard, spend, sigma = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("hazard", "spend_if_purchase", "spend_sigma")
+    )
+    embedding = None if parts[0].embedding is None else np.concatenate([part.embedding for part in parts])
+    return replace(parts[0], hazard=hazard, spend_if_purchase=spend, spend_sigma=sigma, embedding=embedding)
 
 
-def _on_matrix(network: "nn.Module") -> Callable[[np.ndarray], np.ndarray]:
-    """The network as a function of NumPy arrays, as scikit-learn's estimators are."""
-    import torch
-
-    def predict(matrix: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return network(torch.from_numpy(matrix.copy())).numpy()
-
-    return predict
-
-
-def _parts(rows: pa.Table) -> list[pa.Table]:
-    return [rows.slice(start, ROWS_AT_ONCE) for start in range(0, len(rows), ROWS_AT_ONCE)]
+def _parts(rows: pa.Table) -> Iterator[pa.Table]:
+    for start in range(0, max(len(rows), 1), ROWS_AT_ONCE):
+        yield rows.slice(start, ROWS_AT_ONCE)

@@ -1,4 +1,6 @@
-"""Makes NAME/VERSION the champion, which scores customers from the next day on. Also the way back to an earlier one.
+"""Makes NAME/VERSION the champion, which scores customers from the next day on, whatever it was judged.
+
+The way back to the champion before it is `python -m ml rollback`.
 
 Days that were scored keep their version: `python -m ml resolve` says which.
 """

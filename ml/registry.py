@@ -1,6 +1,7 @@
 """The model registry: versions of the shipped model, and which one is champion.
 
-A version's alias says what it is for: ``champion`` scores customers; ``challenger`` is the latest that may replace it.
+A version's alias says what it is for: ``champion`` scores customers; ``challenger`` is the latest that was not better;
+``previous`` was champion before.
 """
 
 from expectations.errors import DataError, SetupError, UnavailableError
@@ -8,7 +9,7 @@ from ml.home import HomePath, shop_name, tracking_uri
 from ml.tracking import database_errors, is_server, mlflow_for
 
 MODEL_NAME = "lifestage_behaviour"
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 # Metric of a run → its name in a version's description.
 DESCRIBED = {
     "test_auc": "AUC",
@@ -19,12 +20,12 @@ DESCRIBED = {
 
 
 def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
-    """The version of the run's model, made if it is missing: the first ever is champion, later ones challenge."""
+    """The version of the run's model, made if it is missing. Aliases stay as they are."""
     from mlflow.exceptions import MlflowException
 
     client = mlflow_for(home).MlflowClient()
     if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
-        about = "Purchase and spend over the next 30 days, by customer"
+        about = "Purchases, spend and churn by customer"
         try:
             client.create_registered_model(MODEL_NAME, description=about)
         except MlflowException as error:  # another training may have been first
@@ -37,23 +38,20 @@ def register(run_id: str, model_uri: str, home: HomePath = None) -> int:
         about = describe(run_id, home)
         made = client.create_model_version(MODEL_NAME, model_uri, run_id, description=about, model_id=model_id)
         version = int(made.version)
-        if champion(home) is not None:
-            client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
-    crown_first(version, home)
     return version
 
 
 def describe(run_id: str, home: HomePath = None) -> str:
-    """Shop, test cutoff and main test metrics of a run, for who chooses between versions."""
+    """Model, shop, test cutoff and main test metrics of a run, for who chooses between versions."""
     data = mlflow_for(home).MlflowClient().get_run(run_id).data
     shown = [f"{title} {data.metrics[name]:.4f}" for name, title in DESCRIBED.items() if name in data.metrics]
-    return f"{shop_name(home)}, test cutoff {data.tags.get('lifestage.cutoff', 'unknown')}: {', '.join(shown)}"
+    model, cutoff = (data.tags.get(f"lifestage.{tag}", "unknown") for tag in ("model", "cutoff"))
+    return f"{model} of {shop_name(home)}, test cutoff {cutoff}: {', '.join(shown)}"
 
 
-def crown_first(version: int, home: HomePath = None) -> None:
-    """Makes ``version`` champion if there is none."""
-    if champion(home) is None:
-        mlflow_for(home).MlflowClient().set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
+def challenge(version: int, home: HomePath = None) -> None:
+    """Makes ``version`` the challenger."""
+    mlflow_for(home).MlflowClient().set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
 
 
 def version_of_run(run_id: str, home: HomePath = None) -> int | None:
@@ -74,15 +72,32 @@ def run_of_version(name: str, version: int, home: HomePath = None) -> str:
 
 
 def promote(name: str, version: int, home: HomePath = None) -> int | None:
-    """Makes ``version`` the champion; the version that was before. The way back is the same call with the old one."""
+    """Makes ``version`` the champion; the version that was before, which ``previous`` remembers."""
     run_of_version(name, version, home)
     client = mlflow_for(home).MlflowClient()
     before = champion(home, name)
+    if before is not None and before != version:
+        client.set_registered_model_alias(name, PREVIOUS, str(before))
     client.set_registered_model_alias(name, CHAMPION, str(version))
     # Stores differ on whether a version is text or a number.
     if int(client.get_registered_model(name).aliases.get(CHALLENGER, 0)) == version:
         client.delete_registered_model_alias(name, CHALLENGER)
     return before
+
+
+def previous(home: HomePath = None, name: str = MODEL_NAME) -> int:
+    """The version that was champion before the champion; SetupError if there was none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        aliases = mlflow_for(home).MlflowClient().get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        aliases = {}
+    if PREVIOUS not in aliases:
+        raise SetupError(f"{name} has had no champion but the one it has: there is none to go back to")
+    return int(aliases[PREVIOUS])
 
 
 def champion(home: HomePath = None, name: str = MODEL_NAME) -> int | None:

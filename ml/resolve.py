@@ -34,9 +34,14 @@ def resolve(day: date, home: HomePath = None) -> str:
 
 
 def scored_with(day: date, home: HomePath = None) -> str | None:
-    """NAME/VERSION in the rows of lake/scores of ``day``; None if the day was not scored."""
+    """NAME/VERSION in the rows of lake/scores of ``day``; None if the day was not scored.
+
+    Nor does a day count that was scored under an earlier contract, by a version that today's code cannot ask.
+    """
     found = set()
     for file in partition_folder(SCORES, day, home).glob("*.parquet"):
+        if set(SCORES.column_names) - set(pq.read_schema(file).names):
+            return None
         rows = pq.read_table(file, columns=["model_name", "model_version"], partitioning=None)
         found |= {
             (row["model_name"], row["model_version"])

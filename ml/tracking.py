@@ -11,42 +11,41 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from expectations.behaviour import FEATURE_NAMES
 from expectations.errors import UnavailableError
 from ml.home import HomePath, artifact_root, home_folder, shop_name, tracking_uri
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.models import ModelSignature
-    from sklearn.base import BaseEstimator
-    from torch import nn
-
-OUTPUT_NAMES = ("purchase_probability_30d", "spend_if_purchase_30d")
-"""Columns of what every model predicts, as in the contract of scores."""
 
 DATASET_DIGEST_LENGTH = 32
 """Characters of the digest that MLflow's dataset column has room for."""
+
+PACKAGES = ("scikit-learn", "skops", "torch", "safetensors", "pandas", "pyarrow")
+"""What a served model may need, pinned to what is installed; those that are."""
 
 
 @dataclass
 class Run:
     """What is to be kept of one fitted model.
 
-    plots      a folder of pictures; features: a folder with the feature report
+    artifacts  a folder of pictures and reports, logged as it is
+    saved      the folder that ml.saved.save_model wrote; None: no model is kept
+    example    some rows of the features table, as the model is served
     history    metric → values by epoch, from epoch 1
-    model      a torch module (saved as an exported program) or a scikit-learn estimator (saved by skops)
+    parent     the run of the training that it is part of
     """
 
     name: str
     tags: dict[str, str]
     params: dict[str, object]
     metrics: dict[str, float]
-    plots: Path
-    features: Path
-    model: "nn.Module | BaseEstimator"
+    artifacts: Path
+    saved: Path | None = None
+    example: "pd.DataFrame | None" = None
     history: dict[str, list[float]] = field(default_factory=dict)
+    parent: str | None = None
 
 
 def mlflow_for(home: HomePath = None) -> ModuleType:
@@ -55,9 +54,11 @@ def mlflow_for(home: HomePath = None) -> ModuleType:
     # Read when mlflow is imported: nothing leaves the machine, and a person reading the output sees our lines only.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
 
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     own = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -131,18 +132,57 @@ def runs_of(tags: dict[str, str], home: HomePath = None) -> dict[str, "object"]:
     return {run.info.run_name: run for run in found}
 
 
+@contextmanager
+def open_run(name: str, tags: dict[str, str], params: dict[str, object], home: HomePath = None) -> Iterator[str]:
+    """A run that others hang below: its id. Finished when left, failed if by an error."""
+    from mlflow.entities import RunStatus
+
+    experiment = initialise(home)
+    client = mlflow_for(home).MlflowClient()
+    run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+    for key, value in params.items():
+        client.log_param(run_id, key, value)
+    try:
+        yield run_id
+    except BaseException:
+        client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
+        raise
+    client.set_terminated(run_id)
+
+
 def log_run(run: Run, home: HomePath = None) -> tuple[str, str]:
-    """Writes the run to MLflow: (run id, model URI)."""
+    """Writes the run to MLflow: (run id, model URI, empty without a model)."""
     mlflow = mlflow_for(home)
-    with mlflow.start_run(experiment_id=initialise(home), run_name=run.name, tags=run.tags) as started:
+    tags = run.tags | ({"mlflow.parentRunId": run.parent} if run.parent else {})
+    with mlflow.start_run(experiment_id=initialise(home), run_name=run.name, tags=tags) as started:
         mlflow.log_params(run.params)
         mlflow.log_input(_dataset(run, home), context="training")
-        mlflow.log_artifacts(str(run.plots), "plots")
-        mlflow.log_artifacts(str(run.features), "features")
+        mlflow.log_artifacts(str(run.artifacts))
         # Before the metrics: logged after them, a model writes them a second time, and the database refuses each.
-        model_id, uri = _log_model(run.model)
+        model_id, uri = _log_model(run) if run.saved else (None, "")
         _log_metrics(mlflow, started.info.run_id, model_id, run)
     return started.info.run_id, uri
+
+
+def set_tags(run_id: str, tags: dict[str, str], home: HomePath = None) -> None:
+    """Adds tags to a run that is there."""
+    client = mlflow_for(home).MlflowClient()
+    for key, value in tags.items():
+        client.set_tag(run_id, key, value)
+
+
+def log_metrics(run_id: str, metrics: dict[str, float], home: HomePath = None) -> None:
+    """Adds metrics to a run that is there, in one request."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    found = [Metric(name, value, now, 0) for name, value in metrics.items()]
+    mlflow_for(home).MlflowClient().log_batch(run_id, metrics=found)
+
+
+def log_artifacts(run_id: str, folder: Path, below: str, home: HomePath = None) -> None:
+    """Adds the files of ``folder`` to a run that is there."""
+    mlflow_for(home).MlflowClient().log_artifacts(run_id, str(folder), below)
 
 
 def _dataset(run: Run, home: HomePath) -> "MetaDataset":
@@ -157,7 +197,7 @@ def _dataset(run: Run, home: HomePath) -> "MetaDataset":
     return MetaDataset(source, name=f"features as of {run.params['cutoff_test']} and before", digest=digest)
 
 
-def _log_metrics(mlflow: ModuleType, run_id: str, model_id: str, run: Run) -> None:
+def _log_metrics(mlflow: ModuleType, run_id: str, model_id: str | None, run: Run) -> None:
     """All of them, of the run and its model, in one request; epochs are the steps of a history."""
     from mlflow.entities import Metric
 
@@ -171,49 +211,49 @@ def _log_metrics(mlflow: ModuleType, run_id: str, model_id: str, run: Run) -> No
     mlflow.MlflowClient().log_batch(run_id, metrics=[*last, *by_epoch])
 
 
-def _log_model(model: "nn.Module | BaseEstimator") -> tuple[str, str]:
-    """Saves the model with signature and example, without pickle: its id and URI."""
-    # An example of more than one row: with one, the exported program would take single rows only.
-    common = {
-        "name": "model",
-        "signature": _signature(),
-        "input_example": np.ones((4, len(FEATURE_NAMES))),
-        "metadata": {"feature_names": list(FEATURE_NAMES), "output_names": list(OUTPUT_NAMES)},
-    }
+def _log_model(run: Run) -> tuple[str, str]:
+    """Keeps the saved folder with signature and example, without pickle: its id and URI."""
+    import mlflow.pyfunc
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if hasattr(model, "state_dict"):
-            import mlflow.pytorch
-
-            logged = mlflow.pytorch.log_model(
-                model, serialization_format="pt2", pip_requirements=_needs("torch"), **common
-            )
-        else:
-            import mlflow.sklearn
-
-            from ml.baselines import TRUSTED_TYPES
-
-            logged = mlflow.sklearn.log_model(
-                model,
-                serialization_format="skops",
-                skops_trusted_types=TRUSTED_TYPES,
-                pip_requirements=_needs("scikit-learn", "skops"),
-                **common,
-            )
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("served.py")),
+            artifacts={"saved": str(run.saved)},
+            signature=_signature(run.example),
+            input_example=run.example,
+            pip_requirements=_needs(),
+        )
     return logged.model_id, logged.model_uri
 
 
-def _signature() -> "ModelSignature":
+def _signature(example: "pd.DataFrame") -> "ModelSignature":
+    """Columns of features in, columns of scores out; ``home``: for models that read sequences."""
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.models.signature import infer_signature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-    double = np.dtype(np.float64)
-    inputs = Schema([TensorSpec(double, (-1, len(FEATURE_NAMES)))])
-    return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(double, (-1, len(OUTPUT_NAMES)))]))
+    from expectations.segments import SCORES
+
+    kinds = {"double": DataType.double, "int32": DataType.integer, "bool": DataType.boolean}
+    told = ("_probability", "probability_", "churn_days", "expected_spend", "spend_if", "clv")
+    outputs = [ColSpec(kinds[c.type], c.name) for c in SCORES.columns if any(word in c.name for word in told)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        inputs = infer_signature(example).inputs
+    params = ParamSchema([ParamSpec("home", DataType.string, "")])
+    return ModelSignature(inputs=inputs, outputs=Schema(outputs), params=params)
 
 
-def _needs(*packages: str) -> list[str]:
+def _needs() -> list[str]:
     """Pinned to what is installed; given, since to infer them MLflow would start a Python process for each model."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return [f"{package}=={version(package).partition('+')[0]}" for package in ("mlflow", *packages)]
+    found = []
+    for package in ("mlflow", *PACKAGES):
+        try:
+            found.append(f"{package}=={version(package).partition('+')[0]}")
+        except PackageNotFoundError:
+            continue
+    return found

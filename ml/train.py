@@ -1,22 +1,26 @@
-"""Trains the behaviour network and its baselines as of a cutoff, an MLflow run each, and registers the network.
+"""Trains models as of a cutoff, an MLflow run each, registers the best, and promotes it if it beats the champion.
 
-Tests on the cutoff, validates on the cutoff 30 days before, trains on those before that; labels must have matured, so
-the lake has to reach 30 days beyond the cutoff. The first version ever becomes champion; later ones become challenger,
-and `python -m ml promote NAME/VERSION` makes one champion.
+Tests on the cutoff, calibrates and chooses on the cutoff one churn horizon before, trains on those before that; labels
+of one part end where the next begins. The lake has to reach one churn horizon beyond the cutoff. The best by validation
+is the challenger; the first ever is champion. Why a challenger is not promoted is printed and stands in its run.
 """
 
 import argparse
 import logging
 import time
-from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.commands import command_parser
-from ml.runs import JUDGED, NETWORK, Outcome, Plan, RunWriter
+from expectations.errors import DataError, LifestageError, SetupError
 
 if TYPE_CHECKING:
-    from ml.dataset import Splits
+    from collections.abc import Iterator
+
+    from ml.cohorts import Parts
+    from ml.promotion import Verdict
+    from ml.protocols import Protocol
+    from ml.runs import Fitted, Logged, Plan
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +30,12 @@ def arg_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cutoff", type=date.fromisoformat, required=True, metavar="D", help="the test cutoff, YYYY-MM-DD"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, dropout, order and bootstrap (default: 0)")
+    parser.add_argument(
+        "--budget", choices=("quick", "full"), default="quick",
+        help="quick (default): one seed, a small search of settings; full: a larger one, five seeds for networks",
+    )  # fmt: skip
+    parser.add_argument("--models", metavar="A,B", help="only these (default: setting model.models)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first fit and of the bootstrap (default: 0)")
     parser.add_argument(
         "--reuse", action="store_true", help="do nothing if the same data, settings and code were trained"
     )
@@ -36,89 +45,162 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from threadpoolctl import threadpool_limits
 
-    from ml.dataset import Settings, load_splits
-    from ml.network import Config
-    from ml.registry import MODEL_NAME, crown_first, register
+    from ml.comparing.store import data_digest
+    from ml.leaks import require_no_leak
+    from ml.registry import MODEL_NAME
+    from ml.runs import Plan
+    from ml.settings import load_model_settings
 
-    settings = Settings()
-    splits = load_splits(args.cutoff, args.home, settings)
-    log.info("data: %s", describe(splits))
-    plan = Plan(args.cutoff, replace(Config(), seed=args.seed), settings, splits.digest)
+    settings = load_model_settings(args.home)
+    models = known_models(args.models.split(",") if args.models else settings.models)
+    protocol, parts = read(args.cutoff, models, args.home)
+    log.info("data: %s", describe(parts))
+    require_no_leak(parts.train)
+    plan = Plan(protocol, models, args.budget, args.seed, data_digest(parts))
     if args.reuse and (version := trained_version(plan, args.home)):
-        crown_first(version, args.home)
         print(f"{MODEL_NAME}/{version} was trained on the same data, settings and code: nothing to do")
         return
     # One thread: models this small are fastest so, and sums come out the same whatever the machine.
     with threadpool_limits(limits=1):
-        run_id, uri = train_all(plan, splits, args.home)
-    version = register(run_id, uri, args.home)
-    log.info("registered %s/%d", MODEL_NAME, version)
-    print_result(version, args.home)
+        train(plan, parts, args.home)
 
 
-def train_all(plan: Plan, splits: "Splits", home: str | None) -> tuple[str, str]:
-    """Fits and logs the baselines, then the network: its run id and model URI.
+def known_models(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """``names``, each once; SetupError for what there is not."""
+    from ml.models import MODELS
 
-    The network comes last: where its run is finished, the others are too.
-    """
-    from ml.baselines import BASELINES
-
-    write = RunWriter(plan, splits, home)
-    for name in BASELINES:
-        write(fit_baseline(name, plan, splits))
-    return write(fit_behaviour(plan, splits))
+    wanted = tuple(dict.fromkeys(name.strip() for name in names))
+    if strange := [name for name in wanted if name not in MODELS]:
+        raise SetupError(f"no model {', '.join(map(repr, strange))}; there are: {', '.join(MODELS)}")
+    return wanted
 
 
-def fit_baseline(name: str, plan: Plan, splits: "Splits") -> Outcome:
-    from ml.baselines import BASELINES
+def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Protocol, Parts]":
+    """Protocol and examples; DataError that says what lacks, and the command that brings it."""
+    from ml.cohorts import load_parts
+    from ml.models import kind
+    from ml.ready import first_day, require_examples, require_matured, require_sequences, require_snapshots
+    from ml.settings import load_model_settings
 
-    started = time.monotonic()
-    model = BASELINES[name](plan.config.seed)
-    model.fit(splits.train.features, splits.train.is_buyer, splits.train.spend)
-    predicted = {part: model.predict(getattr(splits, part).features) for part in JUDGED}
-    params = {"classifier": repr(model.classifier), "regressor": repr(model.regressor)}
-    return Outcome(name, model, predicted, params, {}, time.monotonic() - started)
-
-
-def fit_behaviour(plan: Plan, splits: "Splits") -> Outcome:
-    from ml.train_network import fit_network
-
-    started = time.monotonic()
-    fitted = fit_network(splits.train, splits.valid, plan.config)
-    predicted = {part: fitted.predict(getattr(splits, part).features) for part in JUDGED}
-    params = asdict(plan.config) | {"device": fitted.device, "best_epoch": fitted.best_epoch}
-    history = {"train_loss": fitted.train_loss, "valid_loss": fitted.valid_loss}
-    return Outcome(NETWORK, fitted.network, predicted, params, history, time.monotonic() - started)
+    settings = load_model_settings(home)
+    protocol = settings.protocol(cutoff, first_day(home))
+    # Before the snapshots: of a cutoff that is too late there is no use in building any.
+    require_matured(cutoff, settings.churn_days, home)
+    require_snapshots(protocol.cutoffs, cutoff, home)
+    if any(kind(name).uses_sequences for name in models):
+        require_sequences(protocol.cutoffs, cutoff, home)
+    parts = load_parts(protocol, home)
+    for name, examples in (("train", parts.train), ("valid", parts.valid), ("test", parts.tests[-1])):
+        require_examples(name, examples)
+    return protocol, parts
 
 
-def trained_version(plan: Plan, home: str | None) -> int | None:
-    """The registered version of an equal training, if every model's run is finished."""
-    from ml.baselines import BASELINES
-    from ml.registry import version_of_run
+def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
+    """Fits and logs every model, registers the best, and judges whether it becomes champion."""
+    from ml.promotion import gain_metrics
+    from ml.registry import MODEL_NAME, register
+    from ml.runs import KIND, RunWriter, params_of, tags_of
+    from ml.tracking import log_metrics, open_run, set_tags
+
+    tags = tags_of(plan) | {"lifestage.kind": KIND}
+    params = params_of(plan, parts) | {"models": " ".join(plan.models), "seed": plan.seed}
+    with open_run(f"training {plan.cutoff}", tags, params, home) as parent:
+        write = RunWriter(plan, parts, parent, home)
+        logged = [write(one) for one in fitted_models(plan, parts)]
+        best = best_of(logged, home)
+        write.explain(best)
+        version = register(best.run_id, best.model_uri, home)
+        rivals = {one.fitted.name: one.fitted.test for one in logged if one.fitted.name != best.fitted.name}
+        gains = gain_metrics("auc", rivals, parts.tests[-1], best.fitted.test, plan.seed)
+        log_metrics(best.run_id, gains, home)
+        log.info("best on validation: %s, registered as %s/%d", best.fitted.name, MODEL_NAME, version)
+        verdict = decide(version, best, plan, parts, home)
+        told = {
+            "lifestage.model_version": f"{MODEL_NAME}/{version}",
+            "lifestage.best_model": best.fitted.name,
+            "lifestage.promotion": "; ".join(verdict.reasons) or "promoted",
+        }
+        for run_id in (parent, best.run_id):
+            set_tags(run_id, told, home)
+
+
+def fitted_models(plan: "Plan", parts: "Parts") -> "Iterator[Fitted]":
+    """One after the other; a model that these data cannot teach is left out, with a warning."""
+    from ml.comparing.answers import fresh, seeds_of
+    from ml.runs import Fitted
+
+    fitted, last = 0, None
+    for name in plan.models:
+        for offset in seeds_of(name, plan.budget):
+            started, model = time.monotonic(), fresh(name, plan.seed + offset, plan.budget)
+            try:
+                model.fit(parts.train, parts.valid)
+            except LifestageError as error:
+                log.warning("%s is left out: %s", name, error)
+                last = error
+                break
+            fit_seconds, started = time.monotonic() - started, time.monotonic()
+            valid, test = model.predict(parts.valid.inputs), model.predict(parts.tests[-1].inputs)
+            fitted += 1
+            yield Fitted(name, plan.seed + offset, model, valid, test, fit_seconds, time.monotonic() - started)
+    if not fitted:
+        raise DataError(f"no model could be trained, the last because: {last}")
+
+
+def best_of(logged: "list[Logged]", home: str | None) -> "Logged":
+    """The best on validation by the deciding metric; the earlier named one of equals."""
+    from ml.promotion import DECIDING
+    from ml.settings import load_promotion_settings
+
+    metric = load_promotion_settings(home).deciding_metric
+    sign = DECIDING[metric][1]
+    return max(logged, key=lambda one: sign * one.metrics[f"valid_{metric}"])
+
+
+def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str | None) -> "Verdict":
+    """Judges the version, says so, and moves the aliases."""
+    from ml.champion import verdict_of
+    from ml.registry import MODEL_NAME, challenge, champion, promote
+    from ml.settings import load_promotion_settings
+    from ml.tracking import log_metrics
+
+    settings, before = load_promotion_settings(home), champion(home)
+    verdict = verdict_of(parts.tests[-1], best.fitted.test, str(plan.cutoff), settings, plan.seed, home)
+    log_metrics(best.run_id, {f"promotion_{name}": value for name, value in verdict.metrics.items()}, home)
+    label = f"{MODEL_NAME}/{version} ({best.fitted.name})"
+    if verdict.summary:
+        print(verdict.summary)
+    if verdict.is_promotion and (settings.is_automatic or before is None):
+        promote(MODEL_NAME, version, home)
+        print(f"{label} is champion" + (f", before it {MODEL_NAME}/{before}" if before else ""))
+        return verdict
+    challenge(version, home)
+    if verdict.is_promotion:
+        print(f"{label} may replace {MODEL_NAME}/{before}; promotion.is_automatic is off. To promote it:")
+    else:
+        print(f"{label} is not promoted, champion stays {MODEL_NAME}/{before}:")
+        print("\n".join(f"  - {reason}" for reason in verdict.reasons))
+        print("To promote it all the same:")
+    print(f"  python -m ml promote {MODEL_NAME}/{version}")
+    return verdict
+
+
+def trained_version(plan: "Plan", home: str | None) -> int | None:
+    """The registered version of an equal training that was finished."""
+    from ml.runs import KIND
     from ml.tracking import runs_of
 
-    runs = runs_of({"lifestage.training_digest": plan.digest}, home)
-    if not {NETWORK, *BASELINES} <= runs.keys():
-        return None
-    return version_of_run(runs[NETWORK].info.run_id, home)
+    tags = {"lifestage.training_digest": plan.digest, "lifestage.kind": KIND}
+    found = [run.data.tags.get("lifestage.model_version") for run in runs_of(tags, home).values()]
+    return next((int(name.rpartition("/")[2]) for name in found if name), None)
 
 
-def describe(splits: "Splits") -> str:
-    test, valid, *train = splits.cutoffs
-    share = splits.test.is_buyer.mean()
+def describe(parts: "Parts") -> str:
+    test, days = parts.tests[-1], parts.train.horizons.churn_days
+    train = parts.train.inputs.cutoffs
     return (
-        f"train {len(splits.train):,} examples as of {min(train)} … {max(train)}, "
-        f"valid {len(splits.valid):,} as of {valid}, test {len(splits.test):,} as of {test}; "
-        f"{share:.1%} of these buy within 30 days"
+        f"train {len(parts.train):,} examples as of {train.min()} … {train.max()}, "
+        f"valid {len(parts.valid):,} as of {parts.valid.inputs.cutoffs[0]}, "
+        f"test {len(test):,} as of {test.inputs.cutoffs[0]}; "
+        f"{test.is_buyer(days).mean():.1%} of these buy within {days} days"
     )
-
-
-def print_result(version: int, home: str | None) -> None:
-    from ml.registry import MODEL_NAME, champion
-
-    best = champion(home)
-    if best == version:
-        print(f"{MODEL_NAME}/{version} is champion")
-    else:
-        print(f"{MODEL_NAME}/{version} is challenger; champion stays {MODEL_NAME}/{best}. To promote it:")
-        print(f"  python -m ml promote {MODEL_NAME}/{version}")

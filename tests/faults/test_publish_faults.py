@@ -54,7 +54,10 @@ def write_day(home, customers, version):
         "order_count": 1, "first_purchase_date": DAY, "last_purchase_date": DAY, "purchase_amount_30d": 1.0,
         "purchase_amount_365d": 1.0, "gap_mean_days": 1.0, "gap_last_days": 1, "gap_mean_before_last_days": 1.0,
         "purchase_days_365d": 1, "return_amount_30d": 0.0, "return_amount_365d": 0.0, "model_name": "purchase",
-        "model_version": version,
+        "model_version": version, "is_eligible": True, "churn_probability": 0.5, "churn_days": 30,
+        **dict.fromkeys((f"purchase_probability_{days}d" for days in (7, 14, 60, 90)), 0.5),
+        **{f"expected_spend_{days}d_{end}": 1.0 for days in (30, 90) for end in ("low", "high")},
+        "expected_spend_90d": 3.0, "clv_365d": 12.0, "is_clv_extrapolated": True,
     }  # fmt: skip
     keys = pa.array([f"{version}-{n:08}" for n in range(customers)])
     for table in (CUSTOMER_SEGMENTS, SCORES):

@@ -24,12 +24,12 @@ def test_the_job_parses_its_golden_command(path):
 
 
 def test_the_default_cutoff_is_one_label_window_before_the_business_date():
-    """DAGs cannot import the models' horizon, so this holds the two together. The golden run is of 30 December."""
-    from ml.dataset import HORIZON_DAYS
+    """DAGs cannot import the models' settings, so this holds the two together. The golden run is of 30 December."""
+    from ml.settings import ModelSettings
 
     train = next(path for path in GOLDEN if path.stem == "lifestage_train.train")
     cutoff = date.fromisoformat(re.search(r"--cutoff (\S+)", train.read_text())[1])
-    assert (date(2017, 12, 30) - cutoff).days == HORIZON_DAYS
+    assert (date(2017, 12, 30) - cutoff).days == ModelSettings().churn_days
 
 
 def test_there_are_golden_commands():

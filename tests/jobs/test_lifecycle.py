@@ -25,7 +25,9 @@ def customer(**changed):
         "gap_mean_before_last_days": 10.0, "purchase_amount_30d": 30.0, "purchase_amount_365d": 90.0,
         "purchase_days_365d": 9, "purchase_probability_30d": 0.9, "churn_probability_30d": 0.1,
         "expected_spend_30d": 30.0, "spend_if_purchase_30d": 33.0, "return_amount_30d": 0.0, "return_amount_365d": 5.0,
-        "model_name": "m", "model_version": 1, **changed,
+        "purchase_probability_90d": 0.95, "churn_probability": 0.1, "churn_days": 30, "expected_spend_90d": 90.0,
+        **{f"expected_spend_{days}d_{end}": 10.0 for days in (30, 90) for end in ("low", "high")},
+        "clv_365d": None, "is_clv_extrapolated": None, "model_name": "m", "model_version": 1, **changed,
     }  # fmt: skip
     row["first_purchase_date"] = None if first is None else DAY - timedelta(days=first)
     row["last_purchase_date"] = None if row["recency_days"] is None else DAY - timedelta(days=row["recency_days"])
@@ -36,7 +38,8 @@ def table(*rows):
     types = {
         "tenure_days": pa.int32(), "recency_days": pa.int32(), "gap_last_days": pa.int32(), "model_version": pa.int32(),
         "first_purchase_date": pa.date32(), "last_purchase_date": pa.date32(), "gap_mean_days": pa.float64(),
-        "gap_mean_before_last_days": pa.float64(), "monetary_value": pa.float64(),
+        "gap_mean_before_last_days": pa.float64(), "monetary_value": pa.float64(), "churn_days": pa.int32(),
+        "clv_365d": pa.float64(), "is_clv_extrapolated": pa.bool_(),
     }  # fmt: skip
     made = pa.Table.from_pylist(list(rows))
     return made.cast(pa.schema([pa.field(f.name, types.get(f.name, f.type)) for f in made.schema]))
@@ -103,7 +106,7 @@ def test_value_tier(spark, spend, tier):
 
 @pytest.mark.parametrize(("churn", "band"), [(0.33, "low"), (0.34, "medium"), (0.66, "medium"), (0.67, "high")])
 def test_churn_band(spark, churn, band):
-    assert segment_of(spark, customer(churn_probability_30d=churn))["churn_band"] == band
+    assert segment_of(spark, customer(churn_probability=churn))["churn_band"] == band
 
 
 def test_the_cuts_are_quantiles_of_the_day(spark):

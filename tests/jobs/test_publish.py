@@ -56,6 +56,10 @@ def segments(day=DAY, rows=ROWS, **changes):
         {
             "snapshot_date": day, **row, "lifecycle_phase": LIFECYCLE_PHASES[row["lifecycle_stage"]],
             "churn_probability_30d": 1 - row["purchase_probability_30d"], "spend_if_purchase_30d": 1.0,
+            "churn_probability": 1 - row["purchase_probability_30d"], "churn_days": 30, "is_eligible": True,
+            **dict.fromkeys((f"purchase_probability_{days}d" for days in (7, 14, 60, 90)), 0.5),
+            **{f"expected_spend_{days}d_{end}": 1.0 for days in (30, 90) for end in ("low", "high")},
+            "expected_spend_90d": None, "clv_365d": 12.5, "is_clv_extrapolated": True,
             "gap_last_days": None, "gap_mean_before_last_days": None, "purchase_days_365d": 0,
             "return_amount_30d": 0.0, "return_amount_365d": 0.0,
             "model_name": "purchase", "model_version": 3, **changes,
@@ -118,7 +122,7 @@ def test_values_arrive_as_they_are(home):
     publish.publish(home, DAY)
     names = CUSTOMER_SEGMENTS.column_names
     with warehouse.connect(home) as connection:
-        stored = connection.execute("select * from warehouse.customer_segments_v1").fetchall()
+        stored = connection.execute("select * from warehouse.customer_segments_v2").fetchall()
     found = {row[1]: dict(zip(names, row, strict=True)) for row in stored}
     assert found == {row["customer_key"]: row for row in segments()}
     assert read(home, "segment_settings") == [(DAY, "high_value_from", 0.5, "currency", "computed", "Cut.")]
@@ -293,7 +297,7 @@ def test_failed_audit_publishes_nothing(home):
         "value_tier_unknown: expected one of high, medium, low; observed 2 of 4 rows",
         "expected_spend_30d_not_finite",
         "key_unique",
-        "nothing was published; the refused rows are in staging.customer_segments_v1_20171231_",
+        "nothing was published; the refused rows are in staging.customer_segments_v2_20171231_",
     ):
         assert part in str(raised.value)
     assert marts(home) == before

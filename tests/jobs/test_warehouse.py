@@ -310,10 +310,10 @@ def test_sql_errors_are_readable(warehouse_home):
     with pytest.raises(
         DataError, match=r"(?s)permission denied for schema warehouse.*sees the views of schema marts: cu"
     ):
-        run(sql, warehouse_home, "select * from warehouse.customer_segments_v1")
+        run(sql, warehouse_home, "select * from warehouse.customer_segments_v2")
     with pytest.raises(DataError, match=r"(?s)column \"nonsense\" does not exist.*LINE 1.*\^"):
         run(sql, warehouse_home, "select nonsense")
-    run(sql, warehouse_home, "--role", "lifestage_writer", "select * from warehouse.customer_segments_v1")
+    run(sql, warehouse_home, "--role", "lifestage_writer", "select * from warehouse.customer_segments_v2")
 
 
 def test_writer_statement_takes_effect(warehouse_home, capsys):

@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 
-from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES
+from expectations.behaviour import CUSTOMER_DAY, FEATURES
 from expectations.contract import Table
 from expectations.features import RATIO_WINDOWS_DAYS, WINDOWS_DAYS
 from jobs.schemas import arrow_schema
-from ml.dataset import Examples, Splits, training_cutoffs
+from ml.cohorts import Parts, load_parts
+from ml.examples import Examples
+from ml.settings import ModelSettings
 
 # A busy machine is no fault of the code.
 settings.register_profile("lifestage-ml", deadline=None)
@@ -28,6 +30,7 @@ settings.load_profile("lifestage-ml")
 FIRST_DAY = date(2020, 1, 1)
 DAYS = 240
 CUTOFF = FIRST_DAY + timedelta(days=DAYS - 31)
+PROTOCOL = ModelSettings().protocol(CUTOFF, FIRST_DAY)
 
 
 @dataclass(frozen=True)
@@ -87,23 +90,6 @@ class Shop:
         rest = {c.name: None if c.nullable else 0 for c in FEATURES.columns if c.name not in known}
         return pd.DataFrame(known | rest)[FEATURES.column_names]
 
-    def examples(self, cutoffs: list[date]) -> Examples:
-        """What ml.dataset reads from the lake, made in memory."""
-        parts = []
-        for cutoff in sorted(cutoffs):
-            frame, after = self.features(cutoff), (cutoff - FIRST_DAY).days + 1
-            frame["spend"] = self.spent[:, after : after + 30].sum(axis=1)
-            parts.append(frame[frame["frequency_days"] > 0].sort_values("customer_key"))
-        rows = pd.concat(parts)
-        matrix = rows[list(FEATURE_NAMES)].astype("float64").to_numpy()
-        spend = rows["spend"].to_numpy()
-        return Examples(rows["customer_key"].to_numpy(), matrix, (spend > 0).astype(np.float64), spend)
-
-    def splits(self) -> Splits:
-        cutoffs = training_cutoffs(CUTOFF, FIRST_DAY)
-        test, valid, *train = cutoffs
-        return Splits(tuple(cutoffs), self.examples(train), self.examples([valid]), self.examples([test]))
-
     def customer_day(self, day: date) -> pd.DataFrame:
         n = (day - FIRST_DAY).days
         rows = np.flatnonzero(self.bought[:, n])
@@ -134,11 +120,6 @@ def shop() -> Shop:
 
 
 @pytest.fixture(scope="session")
-def splits(shop: Shop) -> Splits:
-    return shop.splits()
-
-
-@pytest.fixture(scope="session")
 def shop_home(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home, in a path with a space, whose lake holds the simulated shop and whose MLflow is a file of its own."""
     home = tmp_path_factory.mktemp("simulated shop")
@@ -149,9 +130,20 @@ def shop_home(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_partition(
             home, CUSTOMER_DAY, FIRST_DAY + timedelta(days=n), shop.customer_day(FIRST_DAY + timedelta(days=n))
         )
-    for cutoff in training_cutoffs(CUTOFF, FIRST_DAY):
+    for cutoff in PROTOCOL.cutoffs:
         write_partition(home, FEATURES, cutoff, shop.features(cutoff))
     return home
+
+
+@pytest.fixture(scope="session")
+def parts(shop_home: Path) -> Parts:
+    """What a training of the simulated shop as of CUTOFF reads."""
+    return load_parts(PROTOCOL, shop_home)
+
+
+@pytest.fixture(scope="session")
+def test_part(parts: Parts) -> Examples:
+    return parts.tests[-1]
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,6 @@ from scipy.sparse import csr_matrix
 from expectations.behaviour import CUSTOMER_PRODUCT
 from expectations.errors import DataError
 from ml import factors as command
-from ml.baselines import BASELINES
-from ml.dataset import training_cutoffs
 from ml.factor_gains import customer_factors, recommendation_recalls
 from ml.interactions import Interactions, bought_after, place_of, read_interactions
 from ml.matrix_factors import Factors, FactorSettings, fit_factors
@@ -195,11 +193,11 @@ def own_home(shop_home, tmp_path) -> Path:
     return tmp_path
 
 
-def test_command_judges_keeps_and_gives_back(own_home, shop, splits, write_partition, capsys, monkeypatch):
+def test_command_judges_keeps_and_gives_back(own_home, shop, parts, write_partition, capsys, monkeypatch):
     """Every customer of the simulated shop has one taste of three products; each purchase is one of them."""
     # Boosting takes ten seconds here; whether factors help it is a question to real shops.
-    monkeypatch.setitem(BASELINES, "gradient_boosting", BASELINES["recency_rule"])
-    cutoff, first = splits.cutoffs[0], date(2020, 1, 1)
+    monkeypatch.setattr("ml.factor_gains.BOOSTING", "recency_rule")
+    cutoff, first = parts.tests[-1].inputs.cutoffs[0].item(), date(2020, 1, 1)
     for n in range(shop.bought.shape[1]):
         rows = np.flatnonzero(shop.bought[:, n])
         day = first + timedelta(days=n)
@@ -209,7 +207,7 @@ def test_command_judges_keeps_and_gives_back(own_home, shop, splits, write_parti
         write_partition(own_home, CUSTOMER_PRODUCT, day, frame)
     command.main(command.arg_parser().parse_args(["--home", str(own_home), "--cutoff", str(cutoff)]))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"products' factors as of {min(training_cutoffs(cutoff, first))}: 60 x 32"
+    assert lines[0] == f"products' factors as of {parts.train.inputs.cutoffs.min()}: 60 x 32"
     recall = {line.split()[0]: float(line.split()[1]) for line in lines[2:7]}
     assert recall["factors"] > recall["popularity"] + 0.5
     assert recall["factors_new"] > recall["popularity_new"] + 0.05

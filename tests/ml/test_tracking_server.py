@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
 
-from expectations.behaviour import FEATURE_NAMES
 from expectations.errors import SetupError
-from ml.registry import champion, register, required_champion, run_of_version
-from ml.tracking import OUTPUT_NAMES, Run, log_run
+from ml.registry import champion, promote, register, required_champion, run_of_version
+from ml.tracking import Run, log_run
 
 START_LIMIT_S = 90
 
@@ -56,21 +55,19 @@ def wait_for(address: str, process: subprocess.Popen) -> None:
 
 
 def test_a_run_is_kept_and_its_first_version_is_champion(server, tmp_path):
-    from sklearn.linear_model import LinearRegression
-
     home = tmp_path / "a home"
     home.mkdir()
     (home / "shop.json").write_text(json.dumps({"shop": "corner", "simulated": False, "sources": [], "landing": {}}))
     with pytest.raises(SetupError, match="no champion yet"):  # the server knows no such model, which is no fault of its
         required_champion(home)
-    model = LinearRegression().fit(np.eye(len(FEATURE_NAMES)), np.zeros((len(FEATURE_NAMES), len(OUTPUT_NAMES))))
-    for name in ("plots", "features"):
+    for name in ("shown", "saved"):
         (tmp_path / name).mkdir()
-    params = {"data_digest": "0" * 64, "cutoff_test": "2020-07-01"}
-    run_id, uri = log_run(
-        Run("line", {}, params, {"test_auc": 0.5}, tmp_path / "plots", tmp_path / "features", model), home
-    )
+    (tmp_path / "saved" / "about.json").write_text("{}")  # what was saved is not read here
+    params, example = {"data_digest": "0" * 64, "cutoff_test": "2020-07-01"}, pd.DataFrame({"recency_days": [1.0, 2.0]})
+    one = Run("line", {}, params, {"test_auc": 0.5}, tmp_path / "shown", tmp_path / "saved", example)
+    run_id, uri = log_run(one, home)
     assert register(run_id, uri, home) == register(run_id, uri, home) == 1
+    promote("lifestage_behaviour", 1, home)
     assert champion(home) == 1
     assert run_of_version("lifestage_behaviour", 1, home) == run_id
     assert list((tmp_path / "kept").rglob("MLmodel")), "the server keeps the files, not the home"

@@ -1,0 +1,54 @@
+"""The champion asked for what the challenger was asked: its forecast of the same customers, and the verdict on both."""
+
+import logging
+
+from expectations.errors import DataError, LifestageError
+from ml.examples import Examples
+from ml.forecast import Forecast
+from ml.home import HomePath
+from ml.horizons import Horizons
+from ml.promotion import Verdict, judge, out_of_bounds
+from ml.registry import MODEL_NAME, champion
+from ml.settings import PromotionSettings
+
+log = logging.getLogger(__name__)
+
+
+def verdict_of(
+    test: Examples, challenger: Forecast, cutoff: str, settings: PromotionSettings, seed: int, home: HomePath = None
+) -> Verdict:
+    """Whether the forecast ``challenger`` of ``test`` is better than the champion's.
+
+    Without a champion, or with one that can no longer score today's features, the challenger takes its place whatever
+    the bounds say: they are told.
+    """
+    version = champion(home)
+    if version is None:
+        return _unopposed(test, challenger, settings, seed, "the first version ever: nothing to compare it with")
+    from ml.predict import load_predictor
+
+    try:
+        predictor = load_predictor(MODEL_NAME, version, home)
+    except LifestageError as error:
+        return _unopposed(test, challenger, settings, seed, f"champion {MODEL_NAME}/{version} scores no more: {error}")
+    if not _answers(predictor.about.horizons, test.horizons):
+        why = f"champion {predictor.label} looks at other horizons: {predictor.about.horizons}"
+        return _unopposed(test, challenger, settings, seed, why)
+    if predictor.about.cutoff > cutoff:
+        known = f"it was trained as of {predictor.about.cutoff} and has learned what followed {cutoff}"
+        return Verdict((f"champion {predictor.label} cannot be judged here: {known}",))
+    try:
+        theirs = predictor.forecast(test.inputs)
+    except DataError as error:
+        return Verdict((f"champion {predictor.label} cannot be asked: {error}",))
+    return judge(test, challenger, theirs, settings, seed)
+
+
+def _answers(theirs: Horizons, ours: Horizons) -> bool:
+    """Whether a model of horizons ``theirs`` can be asked for what is judged under ``ours``."""
+    return ours.churn_days <= theirs.longest and set(ours.spend_days[:1]) <= set(theirs.spend_days)
+
+
+def _unopposed(test: Examples, challenger: Forecast, settings: PromotionSettings, seed: int, why: str) -> Verdict:
+    wrong, metrics = out_of_bounds(test, challenger, settings, seed)
+    return Verdict((), metrics, "; ".join([why, *(f"beyond its bound: {reason}" for reason in wrong)]))

@@ -1,0 +1,145 @@
+"""The three reasons for a training: labels that have matured, features that drifted, outcomes nobody foretold."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from expectations.behaviour import FEATURES
+from expectations.segments import SCORES
+from ml.cohorts import load_inputs, read_purchases
+from ml.drift import read_reference, stability_indices
+from ml.home import HomePath, partition_days, partition_folder
+from ml.registry import MODEL_NAME
+from ml.saved import About, read_about
+from ml.settings import DueSettings, load_due_settings
+
+HORIZON_DAYS = 30
+"""Window of the probabilities and of the spend that are held against outcomes."""
+
+DEVIATIONS = 1.96
+LEAST_ROWS = 500
+"""Fewer customers are not judged: chance alone moves the stability index and totals."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``name``: labels, drift or outcomes; ``why``: a sentence with the numbers."""
+
+    name: str
+    is_due: bool
+    why: str
+
+
+def findings(day: date, version: int | None, home: HomePath = None) -> list[Finding]:
+    """What speaks for and against a training as of ``day``; ``version``: the champion's."""
+    if version is None:
+        return [Finding("labels", True, f"{MODEL_NAME} has no champion")]
+    from ml.predict import saved_folder
+
+    settings, folder = load_due_settings(home), saved_folder(MODEL_NAME, version, home)
+    about = read_about(folder, f"{MODEL_NAME}/{version}")
+    reference = read_reference(folder)
+    return [
+        new_labels(day, about, settings),
+        drifted_features(day, about, reference, settings, home),
+        outcomes(day, version, settings, home),
+    ]
+
+
+def new_labels(day: date, about: About, settings: DueSettings) -> Finding:
+    """Whether enough days of labels have matured since those the champion was tested on."""
+    cutoff = date.fromisoformat(about.cutoff)
+    newest = day - timedelta(days=about.horizons.churn_days)
+    days = max((newest - cutoff).days, 0)
+    why = (
+        f"{days} days of labels have matured since the champion's cutoff {cutoff}; "
+        f"{settings.after_days} call for a training"
+    )
+    return Finding("labels", days >= settings.after_days, why)
+
+
+def drifted_features(day: date, about: About, reference: dict, settings: DueSettings, home: HomePath = None) -> Finding:
+    """Whether too many features of the newest snapshot lie apart from those of the champion's cutoff."""
+    snapshots = [snapshot for snapshot in partition_days(FEATURES, home) if snapshot <= day]
+    if not snapshots:
+        return Finding("drift", False, "there is no snapshot of features to compare")
+    inputs = load_inputs(snapshots[-1], home, about.population)
+    if len(inputs) < LEAST_ROWS:
+        few = f"{len(inputs):,} customers as of {snapshots[-1]} are too few to tell drift from chance"
+        return Finding("drift", False, few)
+    found = stability_indices(reference, inputs.features)
+    above = {name: value for name, value in found.items() if value > settings.max_psi}
+    worst = ", ".join(f"{name} {value:.2f}" for name, value in list(found.items())[:3])
+    why = (
+        f"{len(above)} of {len(found)} features have drifted beyond {settings.max_psi:g} from {about.cutoff} to "
+        f"{snapshots[-1]}, most of all {worst}; {settings.max_drifted_share:.0%} may"
+    )
+    return Finding("drift", len(above) > settings.max_drifted_share * len(found), why)
+
+
+def outcomes(day: date, version: int, settings: DueSettings, home: HomePath = None) -> Finding:
+    """Whether buyers and spend that followed the champion's scores left the intervals of their totals on most days."""
+    last = day - timedelta(days=HORIZON_DAYS)
+    scored = [one for one in partition_days(SCORES, home) if one <= last][-settings.outcome_days :]
+    judged = [told for one in scored if (told := judged_day(one, version, settings, home))]
+    if not judged:
+        return Finding("outcomes", False, "no day that the champion scored has matured yet")
+    outside = [told for told in judged if told.misses]
+    latest = judged[-1]
+    why = (
+        f"on {len(outside)} of {len(judged)} scored days totals left their intervals; the latest, {latest.day}: "
+        f"{latest.text}"
+    )
+    return Finding("outcomes", 2 * len(outside) > len(judged), why)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Totals of one scored day beside what came. ``misses``: which of buyers and spend left their interval."""
+
+    day: date
+    misses: tuple[str, ...]
+    text: str
+
+
+def judged_day(day: date, version: int, settings: DueSettings, home: HomePath = None) -> Judged | None:
+    """None if another version scored the day, or too few customers were scored."""
+    scores = _scores(day, home)
+    if scores is None or len(scores) < LEAST_ROWS or set(scores["model_version"]) != {version}:
+        return None
+    bought, spend = came_true(day, scores["customer_key"], home)
+    chance, expected = scores["purchase_probability_30d"].to_numpy(), scores["expected_spend_30d"].to_numpy()
+    kinds = {
+        "buyers": (bought.sum(), chance.sum(), np.sqrt((chance * (1 - chance)).sum())),
+        # Customers' own errors, as they turned out, say how far a sum of them strays.
+        "spend": (spend.sum(), expected.sum(), np.sqrt(((spend - expected) ** 2).sum())),
+    }
+    misses, told = [], []
+    for name, (came, said, deviation) in kinds.items():
+        reach = DEVIATIONS * deviation + settings.total_tolerance * said
+        misses += [name] * (abs(came - said) > reach)
+        told.append(f"{name} {came:,.0f}, foretold {max(said - reach, 0):,.0f} … {said + reach:,.0f}")
+    return Judged(day, tuple(misses), "; ".join(told))
+
+
+def came_true(day: date, customer_keys: pd.Series, home: HomePath = None) -> tuple[np.ndarray, np.ndarray]:
+    """(bought, spend) of each customer in the HORIZON_DAYS after ``day``, of what had arrived by their end."""
+    end = day + timedelta(days=HORIZON_DAYS)
+    rows = read_purchases(day, end, home)
+    rows = rows[(rows["event_date"] > np.datetime64(day)) & (rows["event_date"] <= np.datetime64(end))]
+    spend = rows.groupby("customer_key")["amount"].sum().reindex(customer_keys)
+    return spend.notna().to_numpy(), spend.fillna(0.0).to_numpy()
+
+
+def _scores(day: date, home: HomePath) -> pd.DataFrame | None:
+    """Rows of the eligible customers of a day; None if it was scored under an earlier contract."""
+    columns = ["customer_key", "is_eligible", "purchase_probability_30d", "expected_spend_30d", "model_version"]
+    files = sorted(partition_folder(SCORES, day, home).glob("*.parquet"))
+    if any(set(columns) - set(pq.read_schema(file).names) for file in files):
+        return None
+    rows = pa.concat_tables([pq.read_table(file, columns=columns, partitioning=None) for file in files]).to_pandas()
+    return rows[rows["is_eligible"]]

@@ -1,0 +1,118 @@
+"""Promotion: a planted better, worse and equal challenger, and one that is better in sum yet beyond a bound."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml.examples import LIFE_NAMES, Examples, Inputs
+from ml.forecast import Forecast
+from ml.horizons import Horizons
+from ml.promotion import judge, out_of_bounds, paired_gain
+from ml.scoring_rules import auc, brier
+from ml.settings import PromotionSettings
+
+HORIZONS = Horizons((30,), 30, (30,))
+ROWS = 3000
+SETTINGS = PromotionSettings()
+
+
+@pytest.fixture(scope="module")
+def truth() -> np.ndarray:
+    return np.random.default_rng(0).beta(1, 1.5, ROWS)
+
+
+@pytest.fixture(scope="module")
+def came(truth) -> Examples:
+    """Buyers drawn with their true probability; spend of 20 in the mean. Three strata of a thousand customers each."""
+    rng = np.random.default_rng(1)
+    bought = rng.random(ROWS) < truth
+    life = {name: np.ones(ROWS) for name in LIFE_NAMES}
+    life["tenure_days"] = np.where(np.arange(ROWS) % 3 == 0, 10.0, 100.0)
+    life["frequency_days"] = np.where(np.arange(ROWS) % 3 == 1, 1.0, 5.0)
+    keys = np.array([f"{n:05}" for n in range(ROWS)])
+    inputs = Inputs(None, keys, np.full(ROWS, np.datetime64("2020-05-01")), np.zeros((ROWS, 1)), life)
+    spend = (bought * rng.lognormal(np.log(20) - 0.125, 0.5, ROWS))[:, None]
+    return Examples(HORIZONS, inputs, np.where(bought, 9.0, np.inf), np.full(ROWS, 30), spend)
+
+
+def forecast(probability: np.ndarray, spend: float = 20.0) -> Forecast:
+    ones = np.ones((ROWS, 1))
+    return Forecast(HORIZONS, probability[:, None], spend * ones, 0.5 * ones)
+
+
+def noisy(truth: np.ndarray, deviation: float) -> np.ndarray:
+    """Calibrated in the large, less well ordered: towards the mean, with noise."""
+    logit = np.log(truth / (1 - truth)) + np.random.default_rng(2).normal(0, deviation, ROWS)
+    return np.clip(1 / (1 + np.exp(-logit / (1 + deviation))), 1e-4, 1 - 1e-4)
+
+
+def test_the_better_challenger_is_promoted(truth, came):
+    verdict = judge(came, forecast(truth), forecast(noisy(truth, 1.0)), SETTINGS)
+    assert verdict.is_promotion, verdict.reasons
+    assert verdict.metrics["brier_gain_low"] > 0
+    assert {f"brier_gain_{stratum}" for stratum in ("new", "one_purchase", "repeat")} <= verdict.metrics.keys()
+
+
+def test_the_worse_and_the_equal_are_not(truth, came):
+    worse = judge(came, forecast(noisy(truth, 1.0)), forecast(truth), SETTINGS)
+    assert worse.reasons[0].startswith("no gain in brier is shown: −0.0")
+    equal = judge(came, forecast(truth), forecast(truth), SETTINGS)
+    assert equal.reasons == ("no gain in brier is shown: +0.00000 [+0.00000, +0.00000]",)
+
+
+def test_the_paired_gain_is_the_difference_of_the_rules(truth, came):
+    ours, theirs, bought = truth, noisy(truth, 1.0), came.is_buyer(30)
+    for metric, difference in (
+        ("brier", brier(bought, theirs) - brier(bought, ours)),  # less is better
+        ("auc", auc(bought, ours) - auc(bought, theirs)),
+    ):
+        gain = paired_gain(metric, came, forecast(ours), forecast(theirs))
+        assert gain.value == pytest.approx(difference, abs=1e-12)
+        assert 0 < gain.low < gain.value < gain.high
+        back = paired_gain(metric, came, forecast(theirs), forecast(ours))
+        assert (back.value, back.low, back.high) == pytest.approx((-gain.value, -gain.high, -gain.low))
+
+
+def test_recalibration_alone_promotes_by_brier_and_not_by_auc(truth, came):
+    # The champion's order is as good as ever, its probabilities have gone stale.
+    stale = 1 / (1 + np.exp(-(np.log(truth / (1 - truth)) + 1.0)))
+    assert judge(came, forecast(truth), forecast(stale), SETTINGS).is_promotion
+    by_auc = judge(came, forecast(truth), forecast(stale), PromotionSettings(deciding_metric="auc"))
+    assert by_auc.reasons == ("no gain in auc is shown: +0.00000 [+0.00000, +0.00000]",)
+
+
+def test_a_better_order_does_not_excuse_wrong_probabilities_or_totals(truth, came):
+    champion = forecast(np.full(ROWS, 0.4))
+    bold = np.clip(truth * 1.3, 0, 0.999)  # a third too many buyers
+    reasons = " ".join(judge(came, forecast(bold), champion, SETTINGS).reasons)
+    assert "calibration error" in reasons
+    assert "total buyers foretold +" in reasons
+    reasons = judge(came, forecast(truth, spend=30.0), champion, SETTINGS).reasons
+    (only,) = reasons
+    assert only.startswith("total spend foretold +")
+
+
+def test_a_stratum_that_loses_stops_the_promotion(truth, came):
+    # Better for old customers, worse for new ones: better in sum.
+    ours = np.where(came.inputs.stratum == "new", noisy(truth, 1.0), truth)
+    theirs = np.where(came.inputs.stratum == "new", truth, noisy(truth, 1.5))
+    wide = replace(SETTINGS, max_calibration_excess=1.0)
+    (reason,) = judge(came, forecast(ours), forecast(theirs), wide).reasons
+    assert reason.startswith("customers of stratum new lose 0.0")
+    few = replace(wide, min_stratum_rows=ROWS)
+    assert judge(came, forecast(ours), forecast(theirs), few).is_promotion
+
+
+def test_bounds_of_a_calibrated_model_hold(truth, came):
+    wrong, found = out_of_bounds(came, forecast(truth), SETTINGS)
+    assert wrong == []
+    assert abs(found["calibration_excess"]) < 0.01
+    assert abs(found["total_bias"]) < 0.05
+
+
+def test_the_deciding_metric_can_be_spend(truth, came):
+    spend = PromotionSettings(deciding_metric="normalised_gini")
+    assert judge(came, forecast(truth), forecast(noisy(truth, 1.5)), spend).is_promotion
+    with pytest.raises(ValueError, match="deciding_metric must be brier, auc or normalised_gini, found 'profit'"):
+        PromotionSettings(deciding_metric="profit")
