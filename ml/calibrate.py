@@ -23,12 +23,13 @@ MIN_CASES = 20
 """Customers of either outcome, and payers, that a calibration of its own needs."""
 ISOTONIC_CASES = 5000
 """Customers of either outcome from which on an isotonic curve is tried."""
-PRIOR = 10.0
+PRIOR = 40.0
 """Precision of the belief that nothing needs calibrating; worth so many customers of middling probability."""
 FOLDS = 5
 COVERS = (0.8, 0.9, 0.95)
 """Promised shares of outcomes within an interval, by which the spread is judged."""
-FACTORS = np.exp(np.linspace(np.log(0.4), np.log(2.5), 93))
+FACTORS = np.geomspace(0.2, 5.0, 129)
+"""Of the spread: those that are tried."""
 EPSILON = 1e-6
 
 
@@ -89,14 +90,16 @@ def platt(hazard: np.ndarray, is_event: np.ndarray) -> Curve:
     """The likeliest slope and shift; the slope stays above 0."""
     margin = logit(np.clip(hazard, EPSILON, 1 - EPSILON))
 
-    def loss(point: np.ndarray) -> float:
-        slope = np.exp(point[0])
-        scores = slope * margin + point[1]
-        doubt = PRIOR / 8 * ((slope - 1) ** 2 + point[1] ** 2)
-        return float((np.logaddexp(0, scores) - is_event * scores).sum() + doubt)
+    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+        slope, shift = point
+        scores = slope * margin + shift
+        missed = expit(scores) - is_event
+        value = (np.logaddexp(0, scores) - is_event * scores).sum() + PRIOR / 8 * ((slope - 1) ** 2 + shift**2)
+        return value, np.array([missed @ margin, missed.sum()]) + PRIOR / 4 * np.array([slope - 1, shift])
 
-    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-3, 3), (-10, 10)]).x
-    return Curve(float(np.exp(found[0])), float(found[1]))
+    start, bounds = np.array([1.0, 0.0]), [(0.05, 20.0), (-10.0, 10.0)]
+    slope, shift = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return Curve(float(slope), float(shift))
 
 
 def isotonic(hazard: np.ndarray, is_event: np.ndarray) -> Curve:

@@ -28,8 +28,11 @@ TRUSTED_TYPES = [
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
 ]
-"""What may be loaded beyond what skops trusts by itself: types of ours, and parts of scikit-learn's models."""
+"""What may be loaded beyond what skops trusts by itself: types of ours, and parts of scikit-learn's models.
+
+Trees point into their own arrays without being checked, so only a home's own models are to be loaded."""
 
 SEARCH_ROWS = 30_000
 """Training rows that a search of settings looks at, at most; what it chose is then fitted on all."""
