@@ -1,5 +1,6 @@
 """The table as people read it, 120 columns wide: a block a task, a line a model, the champion marked."""
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -25,8 +26,8 @@ SPEND_COLUMNS = {
     "normalised_gini_minus_champion": "− champion",
     "spearman": "rank ρ",
     "decile_mape": "MAPE",
-    "total_bias": "bias",
-    "coverage_90": "cover",
+    "total_bias": "bias %",
+    "coverage_90": "cover %",
     "top_decile_lift": "lift",
 }
 WITH_INTERVAL = {
@@ -35,11 +36,12 @@ WITH_INTERVAL = {
     "normalised_gini",
     "normalised_gini_minus_champion",
     "total_bias",
-    "coverage_90",
 }
 """Columns with room for their interval; the JSON has every one."""
 
 PERCENT = {"total_bias", "coverage_90"}
+
+LEADING_ZERO = re.compile(r"(?<![0-9.])0\.(?=[0-9]{2})")
 
 SIGNED = {"auc_minus_champion", "normalised_gini_minus_champion", "calibration_excess", "total_bias"}
 
@@ -116,17 +118,16 @@ def seconds_block(numbers: Numbers, models: list[str], champion: str) -> list[st
 
 
 def cell(row: Row | None, metric: str) -> str:
-    """A number, with its interval where the column has room for it."""
+    """A number, with its interval where the column has room for it; no zero before the point: room is short."""
     if row is None or not np.isfinite(row.value):
         return "–"
-    sign = "+" if metric in SIGNED else ""
-    has_interval = metric in WITH_INTERVAL and np.isfinite(row.low)
-    if metric in PERCENT:
-        ends = f" [{row.low:{sign}.1%}, {row.high:{sign}.1%}]" if has_interval else ""
-        return f"{row.value:{sign}.1%}{ends}".replace("%,", ",").replace("%]", "]").replace("-", "−")
-    digits = 2 if metric == "top_decile_lift" else 4 if metric in WITH_INTERVAL else 3
-    ends = f" [{row.low:{sign}.3f}, {row.high:{sign}.3f}]" if has_interval else ""
-    return f"{row.value:{sign}.{digits}f}{ends}".replace("-", "−")
+    factor, sign = (100 if metric in PERCENT else 1), "+" if metric in SIGNED else ""
+    digits = 1 if metric in PERCENT else 2 if metric == "top_decile_lift" else 4 if metric in WITH_INTERVAL else 3
+    shown = f"{factor * row.value:{sign}.{digits}f}"
+    if metric in WITH_INTERVAL and np.isfinite(row.low):
+        ends = 1 if metric in PERCENT else 3
+        shown += f" [{factor * row.low:{sign}.{ends}f}, {factor * row.high:{sign}.{ends}f}]"
+    return LEADING_ZERO.sub(".", shown).replace("-", "−")
 
 
 def aligned(lines: list[list[str]]) -> list[str]:
