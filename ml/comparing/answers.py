@@ -80,6 +80,7 @@ def stage(protocol: Protocol, parts: Parts) -> Stage:
 def ask(name: str, seed: int, budget: str, scene: Stage) -> Answers:
     """Fits the model on every fold and stitches what it says."""
     fit_seconds = predict_seconds = 0.0
+    cpu = time.process_time()
     valid, tests, params = [], [[] for _ in scene.tests], {}
     for fold, split in enumerate(scene.splits):
         model, started = fresh(name, seed, budget), time.monotonic()
@@ -92,7 +93,8 @@ def ask(name: str, seed: int, budget: str, scene: Stage) -> Answers:
         predict_seconds += time.monotonic() - started
         params = model.params() if fold == 0 else params
     stitched = tuple(_stitched(told, folds) for told, folds in zip(tests, scene.tests, strict=True))
-    log.info("%-20s seed %d  fitted in %6.1f s, asked in %5.1f s", name, seed, fit_seconds, predict_seconds)
+    times = (fit_seconds, predict_seconds, time.process_time() - cpu)
+    log.info("%-20s seed %d  fitted in %6.1f s, asked in %5.1f s; %6.1f s of CPU", name, seed, *times)
     return Answers(name, seed, _stitched(valid, scene.valid), stitched, fit_seconds, predict_seconds, params)
 
 
