@@ -1,11 +1,12 @@
-"""Train, compare and register models as of one cutoff. Runs when started; promoting a model is a person's decision.
+"""Train and compare models as of one cutoff, and promote the best if it beats the champion. Runs when started.
 
 **Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured: 30 days (the label window) before
 the business date. The business date is parameter `ds`, else the last day that was over when the run was started.
 
 Features as of the cutoff and of the earlier ones it learns from are built where they are missing or stale; those of the
-cutoff pass their gate before anything is trained on them. Compare the runs in MLflow, then `python -m ml promote
-NAME/VERSION`; the first version ever becomes champion by itself.
+cutoff pass their gate before anything is trained on them. The best model on validation becomes champion where it is
+shown to beat the champion and stays within its bounds; else the log and the runs say why not. `python -m ml promote
+NAME/VERSION` and `python -m ml rollback` are a person's ways; `python -m ml due` says when a training is due.
 """
 
 from datetime import timedelta

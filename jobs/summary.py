@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
         print(rows_in_marts(connection))
         print(f"\nCustomers by lifecycle stage and value tier\n{stages_by_tier(connection)}")
         print(f"\nCustomers who moved between snapshots\n{moves(connection)}")
-    print("\nThe model beside its baselines: the same customers over 30 later days that none of them had seen")
+    print("\nThe champion beside the models it was chosen from: the same customers, over later days that none had seen")
     print(model_table(home))
     print(f"\nLook further\n{next_steps(home)}")
 

@@ -232,6 +232,29 @@ def test_scores_never_contradict_one_another(trained, cutoff):
     assert (found["expected_spend_90d"] > found["expected_spend_30d"]).mean() > 0.95
 
 
+def test_scoring_again_gives_the_same_bytes_and_every_column(trained, cutoff):
+    from jobs import score
+    from jobs.home import Home
+    from jobs.lake import LakeTable
+
+    def scored() -> bytes:
+        run(score, "--home", str(trained), "--ds", str(cutoff), "--model", f"{MODEL_NAME}/1")
+        (file,) = (trained / "lake" / SCORES.folder(cutoff)).glob("*.parquet")
+        return file.read_bytes()
+
+    assert scored() == scored()
+    rows = LakeTable(Home(trained), SCORES).read_arrow([cutoff]).to_pandas()
+    assert rows[["model_name", "model_version", "churn_days"]].drop_duplicates().to_numpy().tolist() == [
+        [MODEL_NAME, 1, 30]
+    ]
+    # Prospects are scored, and told apart from those the model was judged on.
+    frame = load_frame(cutoff, trained)
+    assert (rows["is_eligible"].to_numpy() == (frame["frequency_days"] > 0).to_numpy()).all()
+    assert rows.notna().all().all()
+    assert (rows["clv_365d"] >= rows["expected_spend_90d"]).all()
+    assert rows["is_clv_extrapolated"].all(), "nobody has been known for a year"
+
+
 def test_predictor_names_features_that_differ(trained, cutoff):
     predictor = load_predictor(MODEL_NAME, 1, trained)
     frame = load_frame(cutoff, trained).drop(columns=["order_count_7d"]).assign(shoe_size=44.0)

@@ -1,0 +1,142 @@
+"""Whether a training is due: each reason alone, on a shop whose truth is known."""
+
+import json
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from expectations.behaviour import FEATURE_NAMES
+from expectations.errors import SetupError
+from expectations.segments import SCORES
+from ml import due, due_checks
+from ml.cohorts import load_inputs
+from ml.drift import Reference
+from ml.due_checks import came_true, drifted_features, findings, new_labels, outcomes
+from ml.horizons import Horizons
+from ml.protocols import Population
+from ml.saved import About
+from ml.settings import DueSettings, load_due_settings
+
+FIRST, CUTOFF = date(2020, 1, 1), date(2020, 7, 28)
+ABOUT = About("gru", 0, str(CUTOFF), Horizons(), Population())
+SETTINGS = DueSettings()
+
+
+def reference_of(features: np.ndarray) -> dict[str, Reference]:
+    return {name: Reference.of(column) for name, column in zip(FEATURE_NAMES, features.T, strict=True)}
+
+
+@pytest.mark.parametrize(("later", "is_due"), [(30, False), (57, False), (58, True), (90, True)])
+def test_labels_that_matured_since_the_champions_cutoff(later, is_due):
+    # The window of its own cutoff takes 30 days; 28 more are due.
+    found = new_labels(CUTOFF + timedelta(days=later), ABOUT, SETTINGS)
+    assert found.is_due == is_due
+    assert f"{later - 30} days of labels have matured since the champion's cutoff 2020-07-28" in found.why
+
+
+def test_drift_counts_features_that_moved(shop_home):
+    features = load_inputs(CUTOFF, shop_home, Population()).features
+    same = drifted_features(CUTOFF, ABOUT, reference_of(features), SETTINGS, shop_home)
+    assert not same.is_due
+    assert f"0 of {len(FEATURE_NAMES)} features have drifted beyond 0.25" in same.why
+    varying = np.flatnonzero([len(np.unique(c[~np.isnan(c)])) > 20 for c in features.T])
+    moved = features.copy()
+    moved[:, varying] += 3 * np.nanstd(features[:, varying], axis=0)
+    found = drifted_features(CUTOFF, ABOUT, reference_of(moved), SETTINGS, shop_home)
+    assert found.is_due == (len(varying) > 0.1 * len(FEATURE_NAMES)) is True
+    assert f"{len(varying)} of {len(FEATURE_NAMES)}" in found.why
+    lenient = DueSettings(max_drifted_share=1.0)
+    assert not drifted_features(CUTOFF, ABOUT, reference_of(moved), lenient, shop_home).is_due
+
+
+def test_a_handful_of_customers_tells_no_drift(shop_home):
+    nobody = About("gru", 0, str(CUTOFF), Horizons(), Population(max_silent_days=0))
+    found = drifted_features(CUTOFF, nobody, {}, SETTINGS, shop_home)
+    assert not found.is_due
+    assert "are too few to tell drift from chance" in found.why
+
+
+@pytest.fixture
+def scored(shop_home, shop, write_partition):
+    """``scored(day, more=1.0, dearer=1.0)``: scores of that day by version 5, the truth times so much."""
+    written = []
+
+    def write(day: date, more: float = 1.0, dearer: float = 1.0, version: int = 5) -> None:
+        probability = np.clip(shop.true_probability * more, 0, 1)
+        row = {column.name: 1 for column in SCORES.columns}
+        frame = pd.DataFrame(row, index=range(len(shop.keys)))
+        frame["customer_key"], frame["snapshot_date"], frame["is_eligible"] = shop.keys, day, True
+        frame["model_name"], frame["model_version"] = "lifestage_behaviour", version
+        frame["is_clv_extrapolated"] = True
+        frame["purchase_probability_30d"] = probability
+        frame["expected_spend_30d"] = 30 * shop.daily_probability * shop.mean_spend * dearer
+        write_partition(shop_home, SCORES, day, frame)
+        written.append(shop_home / "lake" / SCORES.folder(day))
+
+    yield write
+    for folder in written:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+DAYS = [date(2020, 6, n) for n in (1, 2, 3)]
+AS_OF = date(2020, 7, 10)
+
+
+def test_outcomes_of_the_truth_stay_within_their_intervals(shop_home, shop, scored):
+    for day in DAYS:
+        scored(day)
+    found = outcomes(AS_OF, 5, DueSettings(total_tolerance=0.0), shop_home)
+    assert not found.is_due, found.why
+    n = (DAYS[-1] - FIRST).days + 1
+    bought = shop.bought[:, n : n + 30].any(axis=1)
+    assert f"the latest, 2020-06-03: buyers {bought.sum():,}, foretold " in found.why
+    came, spend = came_true(DAYS[-1], pd.Series(shop.keys), shop_home)
+    assert (came == bought).all()
+    np.testing.assert_allclose(spend, shop.spent[:, n : n + 30].sum(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("more", "dearer"), [(0.7, 1.0), (1.0, 1.6)])
+def test_outcomes_that_left_their_intervals_call_for_a_training(shop_home, scored, more, dearer):
+    for day in DAYS:
+        scored(day, more, dearer)
+    found = outcomes(AS_OF, 5, SETTINGS, shop_home)
+    assert found.is_due
+    assert found.why.startswith("on 3 of 3 scored days totals left their intervals")
+    # A shop may bear more.
+    assert not outcomes(AS_OF, 5, DueSettings(total_tolerance=0.6), shop_home).is_due
+
+
+def test_only_matured_days_of_the_champion_count(shop_home, scored):
+    scored(DAYS[0], more=0.5, version=4)  # another version's
+    scored(AS_OF - timedelta(days=29), more=0.5)  # not matured
+    found = outcomes(AS_OF, 5, SETTINGS, shop_home)
+    assert (found.is_due, found.why) == (False, "no day that the champion scored has matured yet")
+
+
+def test_without_champion_a_training_is_due(shop_home):
+    (found,) = findings(AS_OF, None, shop_home)
+    assert found.is_due
+
+
+def test_the_command_tells_reasons_and_a_last_line_to_branch_on(shop_home, monkeypatch, capsys):
+    told = [due_checks.Finding("labels", False, "few."), due_checks.Finding("drift", True, "much.")]
+    monkeypatch.setattr(due_checks, "findings", lambda *_: told)
+    monkeypatch.setattr("ml.registry.champion", lambda _: 7)
+    assert due.main(due.arg_parser().parse_args(["--home", str(shop_home)])) is None
+    assert capsys.readouterr().out.splitlines() == ["labels: no, few.", "drift: yes, much.", "due: yes"]
+    due.main(due.arg_parser().parse_args(["--home", str(shop_home), "--json", "--ds", "2020-08-01"]))
+    found = json.loads(capsys.readouterr().out)
+    assert (found["due"], found["as_of"], found["champion"]) == (True, "2020-08-01", "lifestage_behaviour/7")
+    assert [one["is_due"] for one in found["findings"]] == [False, True]
+
+
+def test_bounds_are_settings_of_the_home(tmp_path):
+    (tmp_path / "settings.yaml").write_text("due: {after_days: 7, max_psi: 0.5}")
+    assert load_due_settings(tmp_path) == DueSettings(after_days=7, max_psi=0.5)
+    (tmp_path / "settings.yaml").write_text("due: {after: 7}")
+    with pytest.raises(SetupError, match="due has no setting 'after'; known: after_days"):
+        load_due_settings(tmp_path)
