@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DATASET_DIGEST_LENGTH = 32
 """Characters of the digest that MLflow's dataset column has room for."""
 
+SYSTEM_METRICS_SECONDS = 2
+"""Between two samples. MLflow's own 10 seconds would say nothing of most fits."""
+
 PACKAGES = ("scikit-learn", "skops", "torch", "safetensors", "pandas", "pyarrow")
 """What a served model may need, pinned to what is installed; those that are."""
 
@@ -143,11 +146,28 @@ def open_run(name: str, tags: dict[str, str], params: dict[str, object], home: H
     for key, value in params.items():
         client.log_param(run_id, key, value)
     try:
-        yield run_id
+        with _system_metrics(run_id, home):
+            yield run_id
     except BaseException:
         client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED))
         raise
     client.set_terminated(run_id)
+
+
+@contextmanager
+def _system_metrics(run_id: str, home: HomePath) -> Iterator[None]:
+    """Writes system/… (processor, memory, disk, network, GPU where there is one) to the run while it is open.
+
+    Of a training as a whole: a model's own run is opened when the model is fitted.
+    """
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run_id, SYSTEM_METRICS_SECONDS, tracking_uri=tracking_uri(home))
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
 
 
 def log_run(run: Run, home: HomePath = None) -> tuple[str, str]:
