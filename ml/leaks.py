@@ -9,19 +9,20 @@ past    an honest feature knows the window before its cutoff about as well as th
 fades   an honest feature knows a later window nearly as well as the next. What was counted some days too far does not.
 certain nothing honest tells the coming window almost without error.
 
+Where purchases are regular, as by subscription, honest features know one window and not another: what features of an
+earlier cutoff foresee as well is no leak by the last two checks.
+
 Not seen: a leak that no order of the feature's values shows, or of how much buyers will spend and nothing else.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-from scipy.stats import rankdata
 
 from expectations.behaviour import FEATURE_NAMES
 from expectations.errors import DataError
 from ml.examples import Examples
+from ml.leak_windows import Look, distances, foreseen, looks_of
 from ml.scoring_rules import auc
 
 
@@ -64,17 +65,6 @@ class Leak:
         return f"{self.feature}: AUC {0.5 + self.coming:.3f} alone for the {self.days} days after the cutoff, {against}"
 
 
-@dataclass(frozen=True)
-class _Look:
-    """Rows of one cutoff and their labels: ``other`` is what the coming window is compared with, None for certain."""
-
-    check: str
-    days: int
-    rows: np.ndarray
-    coming: np.ndarray
-    other: np.ndarray | None
-
-
 def require_no_leak(train: Examples, names: tuple[str, ...] = FEATURE_NAMES, gate: Gate = Gate()) -> None:
     """DataError that names every feature of ``train`` that knows what comes after its cutoff."""
     if leaks := find_leaks(train, names, gate):
@@ -91,14 +81,18 @@ def find_leaks(train: Examples, names: tuple[str, ...] = FEATURE_NAMES, gate: Ga
     train = _sampled(train, gate)
     values = np.where(np.isnan(train.inputs.features), -np.inf, train.inputs.features)
     worst: dict[str, Leak] = {}
-    for looks in _looks(train, gate).values():
-        coming, other = _distances(values, looks)
+    for looks in looks_of(train, gate.min_cases).values():
+        coming, other = distances(values, looks)
         bound = _bound(looks[0].check, gate)
         for n in np.flatnonzero(coming - other > bound):
-            if _is_sure(values[:, n], looks, train.inputs.customer_keys, bound, gate):
-                leak = Leak(names[n], looks[0].check, looks[0].days, float(coming[n]), float(other[n]))
-                if leak.feature not in worst or _excess(leak, gate) > _excess(worst[leak.feature], gate):
-                    worst[leak.feature] = leak
+            is_sure = _is_sure(values[:, n], looks, train.inputs.customer_keys, bound, gate)
+            if not is_sure or (
+                looks[0].check != "past" and coming[n] - foreseen(train, values, looks) <= gate.fade_gap
+            ):
+                continue
+            leak = Leak(names[n], looks[0].check, looks[0].days, float(coming[n]), float(other[n]))
+            if leak.feature not in worst or _excess(leak, gate) > _excess(worst[leak.feature], gate):
+                worst[leak.feature] = leak
     return sorted(worst.values(), key=lambda leak: -_excess(leak, gate))
 
 
@@ -110,60 +104,7 @@ def _excess(leak: Leak, gate: Gate) -> float:
     return leak.coming - leak.other - _bound(leak.check, gate)
 
 
-def _looks(train: Examples, gate: Gate) -> dict[tuple[str, int], list[_Look]]:
-    """(check, days) → one look a cutoff that has enough cases."""
-    found: dict[tuple[str, int], list[_Look]] = {}
-    horizons = train.horizons
-    for days in dict.fromkeys((1, horizons.edges_days[0], horizons.churn_days)):
-        for look in (*_past(train, days), *_fading(train, days)):
-            labels = [label for label in (look.coming, look.other) if label is not None]
-            if all(min(label.sum(), (1 - label).sum()) >= gate.min_cases for label in labels):
-                found.setdefault((look.check, days), []).append(look)
-    return found
-
-
-def _past(train: Examples, days: int) -> Iterator[_Look]:
-    bought = train.is_buyer(days)
-    # Recency counts from the cutoff's own day, which belongs to the past window.
-    before = (train.inputs.life["recency_days"] < days).astype(np.float64)
-    for cutoff in np.unique(train.inputs.cutoffs):
-        rows = np.flatnonzero((train.inputs.cutoffs == cutoff) & train.matured(days))
-        yield _Look("past", days, rows, bought[rows], before[rows])
-        yield _Look("certain", days, rows, bought[rows], None)
-
-
-def _fading(train: Examples, days: int) -> Iterator[_Look]:
-    """Looks at cutoffs that another one soon follows, whose coming window is the later one."""
-    cutoffs = np.unique(train.inputs.cutoffs)
-    for first, second in pairwise(cutoffs):
-        apart = int((second - first).astype(np.int64))
-        if not 1 < days <= apart <= 2 * days:
-            continue
-        now, later = (np.flatnonzero((train.inputs.cutoffs == day) & train.matured(days)) for day in (first, second))
-        _, mine, theirs = np.intersect1d(
-            train.inputs.customer_keys[now], train.inputs.customer_keys[later], return_indices=True
-        )
-        bought = train.is_buyer(days)
-        yield _Look("fades", days, now[mine], bought[now[mine]], bought[later[theirs]])
-
-
-def _distances(values: np.ndarray, looks: list[_Look]) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of every column's AUC from 1/2 for the coming and for the other window, mean of the looks."""
-    coming, other = [], []
-    for look in looks:
-        ranks = rankdata(values[look.rows], axis=0)
-        coming.append(_distance(ranks, look.coming))
-        other.append(np.zeros(ranks.shape[1]) if look.other is None else _distance(ranks, look.other))
-    return np.mean(coming, axis=0), np.mean(other, axis=0)
-
-
-def _distance(ranks: np.ndarray, label: np.ndarray) -> np.ndarray:
-    ones = label.sum()
-    above = label @ ranks - ones * (ones + 1) / 2
-    return np.abs(above / (ones * (len(label) - ones)) - 0.5)
-
-
-def _is_sure(values: np.ndarray, looks: list[_Look], keys: np.ndarray, bound: float, gate: Gate) -> bool:
+def _is_sure(values: np.ndarray, looks: list[Look], keys: np.ndarray, bound: float, gate: Gate) -> bool:
     """Whether the gap lies above its bound by ``sure`` standard deviations over resampled customers."""
     people, place = np.unique(keys, return_inverse=True)
     drawn = np.random.default_rng(0).multinomial(len(people), np.full(len(people), 1 / len(people)), gate.resamples).T

@@ -295,6 +295,20 @@ def test_honest_features_pass(parts):
     require_no_leak(parts.train)
 
 
+def test_subscribers_pass_though_their_recency_tells_the_coming_week():
+    # Every 30 days, a day early or late now and then: recency alone knows this week almost surely, and no later one.
+    shop, rng = MadeShop(1200, seed=8), np.random.default_rng(9)
+    due = rng.integers(30, size=1200)[:, None] + 30 * np.arange(8) + rng.choice([-1, 0, 0, 0, 0, 0, 1], size=(1200, 8))
+    shop.bought[:] = False
+    for n, days in enumerate(due):
+        shop.bought[n, np.clip(days, 0, 229)] = True
+    shop.paid = shop.bought * 10.0
+    train = shop.parts().train
+    recency = train.inputs.life["recency_days"]
+    assert auc(train.is_buyer(7)[train.matured(7)], recency[train.matured(7)]) > 0.97
+    require_no_leak(train)
+
+
 @pytest.fixture(name="pets")
 def _pets(shop_home: Path, monkeypatch: pytest.MonkeyPatch) -> Protocol:
     """The simulated shop as a study."""
