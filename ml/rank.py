@@ -57,13 +57,15 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from threadpoolctl import threadpool_limits
 
-    from ml.protocols import rolling, study
+    from ml.protocols import study
     from ml.ready import first_day, require_matured
+    from ml.settings import load_model_settings
 
-    protocol = study(args.study) if args.study else rolling(args.cutoff, first_day(args.home))
-    window = range(1, protocol.horizons.churn_days + 1)
-    last = protocol.tests[-1]
-    require_matured(last, [date.fromordinal(last.toordinal() + n) for n in window], args.home)
+    if args.study:
+        protocol = study(args.study)
+    else:
+        protocol = load_model_settings(args.home).protocol(args.cutoff, first_day(args.home))
+    require_matured(protocol.tests[-1], protocol.horizons.churn_days, args.home)
     # One thread, as in training: the same sums whatever the machine.
     with threadpool_limits(limits=1):
         for kind in args.kind or LISTED:
