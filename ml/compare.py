@@ -45,9 +45,13 @@ def main(args: argparse.Namespace) -> None:
     from ml.comparing.homes import home_of
     from ml.comparing.store import log_report, write_json
     from ml.protocols import study
+    from ml.tracking import initialise
 
     study(args.source)
     home = home_of(args.source, args.home)
+    if args.json and not args.json.absolute().parent.is_dir():
+        raise SetupError(f"--json {args.json}: there is no folder {args.json.absolute().parent}")
+    initialise(home)  # what the table will be logged to answers now, not only after an hour
     # Sums come out the same whatever the machine's cores.
     with threadpool_limits(limits=1):
         report = compare(args.source, home, args.budget, chosen_models(args.models))
@@ -74,7 +78,8 @@ def compare(source: str, home: Path, budget: str, models: list[str]) -> "Report"
     from ml.comparing.answers import stage
     from ml.comparing.homes import require_snapshots
     from ml.comparing.judging import Judge
-    from ml.comparing.report import described, reported
+    from ml.comparing.report import Plan, described, reported
+    from ml.home import shop_name
     from ml.leaks import require_no_leak
     from ml.models import kind
     from ml.protocols import study
@@ -86,7 +91,7 @@ def compare(source: str, home: Path, budget: str, models: list[str]) -> "Report"
     require_no_leak(scene.parts.train)
     judge = Judge(source, scene, RESAMPLES[budget])
     answers, left_out = asked(models, budget, scene, judge)
-    return reported(source, budget, scene, judge, answers, left_out)
+    return reported(Plan(source, budget, shop_name(home)), scene, judge, answers, left_out)
 
 
 def asked(models: Iterable[str], budget: str, scene: "Stage", judge: "Judge") -> tuple[list["Answers"], dict[str, str]]:

@@ -1,5 +1,7 @@
 """A comparison told: who is champion, the printed table, its rows, and what it was made of."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from expectations.version import code_version
@@ -15,37 +17,40 @@ NETWORKS = ("cnn", "lstm", "gru", "transformer", "value_network")
 BOOSTING = "gradient_boosting"
 
 
-def reported(
-    source: str,
-    budget: str,
-    scene: Stage,
-    judge: Judge,
-    answers: list[Answers],
-    left_out: dict[str, str],
-) -> Report:
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for. ``shop``: as shown, simulated ones marked."""
+
+    source: str
+    budget: str
+    shop: str
+
+
+def reported(plan: Plan, scene: Stage, judge: Judge, answers: list[Answers], left_out: dict[str, str]) -> Report:
     champion = champion_of(answers, scene.parts.valid)
-    rows = judge.rows(champion) + about_models(source, answers, scene)
-    text = "\n".join(
-        [*printed(rows, scene, judge, answers, champion), *(f"left out: {n}: {w}" for n, w in left_out.items())]
-    )
+    rows = judge.rows(champion) + about_models(plan.source, answers, scene)
+    head = f"study {plan.source}, shop {plan.shop}, budget {plan.budget}"
+    tail = [f"left out: {name}: {why}" for name, why in left_out.items()]
+    text = "\n".join([head, *printed(rows, scene, judge, answers, champion), *tail])
     digest = data_digest(scene.parts)
     tags = {
         "lifestage.kind": KIND,
-        "lifestage.source": source,
-        "lifestage.budget": budget,
+        "lifestage.source": plan.source,
+        "lifestage.budget": plan.budget,
         "lifestage.champion": champion,
         "lifestage.code_version": code_version(),
         "lifestage.data_digest": digest,
     }
     params = {
-        "budget": budget,
+        "budget": plan.budget,
         "data_digest": digest,
         "models": " ".join(dict.fromkeys(one.model for one in answers)),
         "cutoffs_train": " ".join(map(str, np.unique(scene.parts.train.inputs.cutoffs))),
         "cutoff_valid": str(scene.parts.valid.inputs.cutoffs[0]),
         "cutoffs_test": " ".join(str(test.inputs.cutoffs[0]) for test in scene.parts.tests),
     }
-    return Report(rows, text, champion, tags, params)
+    settings = {f"{one.model} seed {one.seed}": one.params for one in answers}
+    return Report(rows, text, champion, tags, params, settings)
 
 
 def about_models(source: str, answers: list[Answers], scene: Stage) -> list[Row]:

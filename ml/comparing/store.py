@@ -17,13 +17,18 @@ KIND = "compare"
 
 @dataclass(frozen=True)
 class Report:
-    """A finished comparison. ``text``: as printed. ``tags``: what it was made of."""
+    """A finished comparison.
+
+    text      as printed
+    settings  what each fit chose
+    """
 
     rows: list[Row]
     text: str
     champion: str
     tags: dict[str, str]
     params: dict[str, object]
+    settings: dict[str, dict[str, object]]
 
 
 def clean(row: Row) -> dict[str, object]:
@@ -56,7 +61,7 @@ def data_digest(parts: Parts) -> str:
 
 
 def log_report(report: Report, home: HomePath) -> str:
-    """One run of the shop's experiment with the four files; its id."""
+    """One run of the shop's experiment with the files; its id."""
     from ml.tracking import database_errors, initialise, mlflow_for
 
     with database_errors(home):
@@ -72,11 +77,13 @@ def log_report(report: Report, home: HomePath) -> str:
 
 
 def write_files(report: Report, folder: Path) -> None:
-    """compare.json, compare.csv, compare.md, compare.html."""
+    """compare.json, compare.csv, compare.md, compare.html and settings.json."""
     from ml.pages.compare_page import write_compare_page
 
     write_json(report.rows, folder / "compare.json")
     write_csv(report.rows, folder / "compare.csv")
+    settings = json.dumps(report.settings, indent=2, ensure_ascii=False, default=str)
+    (folder / "settings.json").write_text(settings, encoding="utf-8")
     title = f"{report.tags['lifestage.source']}: models compared"
     write_compare_page(folder / "compare.html", report.rows, title, report.champion)
     (folder / "compare.md").write_text(f"# {title}\n\n```\n{report.text}\n```\n", encoding="utf-8")

@@ -328,6 +328,7 @@ def test_the_command_prints_writes_and_logs_the_table(pets, shop_home, tmp_path,
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 120
     assert "Champion: " in printed
+    assert "shop pets (simulated)" in printed
     assert all(note in printed for note in NOTES)
 
     rows = json.loads(file.read_text())
@@ -356,7 +357,7 @@ def test_the_command_prints_writes_and_logs_the_table(pets, shop_home, tmp_path,
     assert logged.data.tags["lifestage.budget"] == "quick"
     assert len(logged.data.tags["lifestage.data_digest"]) == 64
     kept = {Path(item.path).name for item in client.list_artifacts(logged.info.run_id, "compare")}
-    assert kept == {"compare.json", "compare.csv", "compare.md", "compare.html"}
+    assert kept == {"compare.json", "compare.csv", "compare.md", "compare.html", "settings.json"}
 
 
 def test_a_home_of_another_shop_is_refused(shop_home, pets, tmp_path):
@@ -395,6 +396,11 @@ def test_a_leak_stops_the_command(shop_home, pets, monkeypatch):
     monkeypatch.setattr("ml.cohorts.load_parts", planted)
     with pytest.raises(DataError, match=r"(?s)nothing was trained:\n  coupon_rate_365d: AUC .* build_features"):
         run("--home", str(shop_home), "--models", "recency_rule")
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_fitted(shop_home, pets, tmp_path):
+    with pytest.raises(SetupError, match="there is no folder"):
+        run("--home", str(shop_home), "--json", str(tmp_path / "none" / "rows.json"))
 
 
 def test_unknown_models_and_studies_are_told_with_those_there_are():
