@@ -19,6 +19,7 @@ MODELS = {
     "bg_nbd": "ml.models.btyd:BuyTillYouDie",
     "mbg_nbd": "ml.models.btyd:BuyTillYouDie",
     "pareto_nbd": "ml.models.btyd:BuyTillYouDie",
+    "btyd_logistic": "ml.models.btyd_logistic:BtydLogistic",
     "cnn": "ml.models.sequence:Sequence",
     "lstm": "ml.models.sequence:Sequence",
     "gru": "ml.models.sequence:Sequence",

@@ -65,7 +65,7 @@ class BuyTillYouDie:
         """DataError if nobody bought, or nobody bought again."""
         self.horizons = train.horizons
         latest = max((train.inputs, valid.inputs), key=lambda inputs: inputs.cutoffs.max())
-        latest = latest.rows((latest.cutoffs == latest.cutoffs.max()) & _has_bought(latest))
+        latest = latest.rows((latest.cutoffs == latest.cutoffs.max()) & has_bought(latest))
         if not len(latest):
             raise DataError(f"{self.name} needs customers who bought; there are none as of the latest cutoff")
         histories = histories_of(latest)
@@ -79,7 +79,7 @@ class BuyTillYouDie:
         self.never_bought = self._learn_never_bought(train, buyers)
 
     def predict(self, inputs: Inputs) -> Forecast:
-        bought = _has_bought(inputs)
+        bought = has_bought(inputs)
         hazard = np.tile(np.array(self.never_bought.hazard), (len(inputs), 1))
         spend = np.tile(np.array(self.never_bought.spend).reshape(-1), (len(inputs), 1))
         sigma = np.full(spend.shape, 1.0)
@@ -116,7 +116,7 @@ class BuyTillYouDie:
         return purchases[place] * self.worth.expected_value(count, mean), np.sqrt(np.log1p(relative))
 
     def _learn_never_bought(self, train: Examples, buyers: Forecast) -> NeverBought:
-        rows = train.rows(~_has_bought(train.inputs))
+        rows = train.rows(~has_bought(train.inputs))
         at_risk = rows.at_risk()
         events = (rows.is_event() * at_risk).sum(axis=0)
         hazard = (events + buyers.hazard.mean(axis=0)) / (at_risk.sum(axis=0) + 1)
@@ -161,5 +161,6 @@ def histories_of(inputs: Inputs) -> Histories:
     return Histories.of(inputs.life["frequency_days"] - 1, (age - silent) / DAYS_PER_WEEK, age / DAYS_PER_WEEK)
 
 
-def _has_bought(inputs: Inputs) -> np.ndarray:
+def has_bought(inputs: Inputs) -> np.ndarray:
+    """(rows,) bool: whether the customer has ever bought."""
     return inputs.life["frequency_days"] > 0

@@ -12,8 +12,10 @@ from ml.forecast import Forecast
 from ml.horizons import Horizons
 from ml.lifetime import CLV_DAYS, Lifetime, learn_lifetime
 from ml.models import make
+from ml.models.btyd import histories_of
 
 NAMES = ("bg_nbd", "mbg_nbd", "pareto_nbd")
+LOGISTIC = "btyd_logistic"
 HISTORY_DAYS = 200
 HORIZONS = Horizons((7, 30, 90, 365), 90, (30, 90, 365))
 
@@ -64,7 +66,7 @@ def examples() -> Examples:
     return shop(prospects=500)
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=(*NAMES, LOGISTIC))
 def model(request: pytest.FixtureRequest, examples: Examples):
     made = make(request.param)
     made.fit(examples, examples)
@@ -90,13 +92,14 @@ def test_pareto_nbd_foretells_purchases_and_spend_of_lives_it_was_made_for(examp
         assert (below < middle)[paid].mean() == pytest.approx(0.5, abs=0.08)
 
 
-def test_probabilities_rise_with_the_horizon_and_agree_with_the_models_own(model, examples: Examples) -> None:
-    from ml.models.btyd import histories_of
-
+def test_what_is_told_is_what_the_model_of_buying_says(model, examples: Examples) -> None:
     few = examples.inputs.rows(slice(0, 300))
     forecast = model.predict(few)
     told = np.column_stack([forecast.probability(days) for days in HORIZONS.edges_days])
     assert (np.diff(told, axis=1) >= -1e-12).all()
+    if model.name == LOGISTIC:  # It corrects probabilities; spend stays as it was.
+        assert forecast.expected_spend(90) == pytest.approx(model.buying.predict(few).expected_spend(90), rel=1e-6)
+        return
     own = model.buying.probability_of_purchase(histories_of(few), 90 / 7)
     assert told[:, 2] == pytest.approx(own, abs=1e-9)
     spend = model.buying.expected_purchases(histories_of(few), 90 / 7)
@@ -114,12 +117,32 @@ def test_who_never_bought_is_told_what_became_of_such_customers(model, examples:
 
 def test_a_saved_model_says_the_same_to_the_last_bit(model, examples: Examples, tmp_path: Path) -> None:
     model.save(tmp_path / "a model")
-    assert [file.suffix for file in (tmp_path / "a model").iterdir()] == [".json"]
+    assert {file.suffix for file in (tmp_path / "a model").iterdir()} == {".json"}
     again = type(model).load(tmp_path / "a model")
     assert again.params() == model.params()
     ours, theirs = model.predict(examples.inputs), again.predict(examples.inputs)
     for name in ("hazard", "spend_if_purchase", "spend_sigma"):
         assert (getattr(ours, name) == getattr(theirs, name)).all()
+
+
+def test_the_logistic_puts_right_what_the_pareto_nbd_cannot_know(examples: Examples) -> None:
+    # Half of those who are worth little never come back: short windows tell, the longest must follow.
+    bought = examples.rows(examples.inputs.life["frequency_days"] > 0)
+    worth = bought.inputs.life["monetary_value"]
+    is_rich = worth > np.median(worth)
+    stays = is_rich | (np.random.default_rng(0).random(len(bought)) < 0.5)
+    days = np.where(stays, bought.days_to_purchase, np.inf)
+    seen = replace(bought, days_to_purchase=np.where(days <= 90, days, np.inf), observed_days=np.full(len(bought), 90))
+    made = make(LOGISTIC)
+    made.fit(seen, seen)
+    ours, theirs = made.predict(bought.inputs), made.buying.predict(bought.inputs)
+    for horizon in (90, 365):
+        told, before, true = (
+            values[is_rich].mean() - values[~is_rich].mean()
+            for values in (ours.probability(horizon), theirs.probability(horizon), days <= horizon)
+        )
+        assert true > 0.05
+        assert abs(told - true) < 0.5 * abs(before - true)
 
 
 def test_histories_as_of_the_latest_cutoff_are_learned_from_and_labels_are_not(examples: Examples) -> None:
