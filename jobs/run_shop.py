@@ -82,7 +82,7 @@ def run(stages: Stages, mapping: Mapping, landing: Path | None, days: int) -> No
         if mapping.source == SAMPLE and not landing:
             stages.run("land", "jobs", "land_sample")
         first, last, daily = plan_days(require_landed(home, mapping), days)
-        cutoff = last - timedelta(days=load_model_settings(home.path).churn_days)
+        cutoff = last - timedelta(days=load_model_settings(home.path).horizons.judged_days)
         bootstrap(stages, first, last, cutoff)
     stages.run("train", "ml", "train", "--cutoff", str(cutoff), "--reuse")
     due = due_days(home, mapping, daily)

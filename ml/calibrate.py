@@ -65,12 +65,24 @@ class Calibration:
 
     def __call__(self, forecast: Forecast) -> Forecast:
         curves = [curve(hazard) for curve, hazard in zip(self.curves, forecast.hazard.T, strict=True)]
-        return replace(
-            forecast,
-            hazard=np.column_stack(curves),
-            spend_if_purchase=forecast.spend_if_purchase * np.array(self.scales),
-            spend_sigma=forecast.spend_sigma * np.array(self.spreads),
+        return rising(
+            replace(
+                forecast,
+                hazard=np.column_stack(curves),
+                spend_if_purchase=forecast.spend_if_purchase * np.array(self.scales),
+                spend_sigma=forecast.spend_sigma * np.array(self.spreads),
+            )
         )
+
+
+def rising(forecast: Forecast) -> Forecast:
+    """Expected spend of a window raised to that of the shorter one, where windows that were fitted apart disagree."""
+    spend, least = forecast.spend_if_purchase.copy(), np.zeros(len(forecast))
+    for window, days in sorted(enumerate(forecast.horizons.spend_days), key=lambda pair: pair[1]):
+        probability = np.maximum(forecast.probability(days), 1e-12)
+        spend[:, window] = np.maximum(spend[:, window], least / probability)
+        least = spend[:, window] * probability
+    return replace(forecast, spend_if_purchase=spend)
 
 
 def calibration(forecast: Forecast, valid: Examples) -> Calibration:

@@ -46,7 +46,7 @@ def verdict_of(
 
 def _answers(theirs: Horizons, ours: Horizons) -> bool:
     """Whether a model of horizons ``theirs`` can be asked for what is judged under ``ours``."""
-    return ours.churn_days <= theirs.longest and set(ours.spend_days[:1]) <= set(theirs.spend_days)
+    return ours.churn_days <= theirs.longest and {min(ours.spend_days)} <= set(theirs.spend_days)
 
 
 def _unopposed(test: Examples, challenger: Forecast, settings: PromotionSettings, seed: int, why: str) -> Verdict:

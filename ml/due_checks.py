@@ -53,7 +53,7 @@ def findings(day: date, version: int | None, home: HomePath = None) -> list[Find
 def new_labels(day: date, about: About, settings: DueSettings) -> Finding:
     """Whether enough days of labels have matured since those the champion was tested on."""
     cutoff = date.fromisoformat(about.cutoff)
-    newest = day - timedelta(days=about.horizons.churn_days)
+    newest = day - timedelta(days=about.horizons.judged_days)
     days = max((newest - cutoff).days, 0)
     why = (
         f"{days} days of labels have matured since the champion's cutoff {cutoff}; "
@@ -121,7 +121,7 @@ def judged_day(day: date, version: int, settings: DueSettings, home: HomePath = 
     misses, told = [], []
     for name, (came, said, deviation) in kinds.items():
         reach = DEVIATIONS * deviation + settings.total_tolerance * said
-        misses += [name] * (abs(came - said) > reach)
+        misses += [name] * bool(abs(came - said) > reach)
         told.append(f"{name} {came:,.0f}, foretold {max(said - reach, 0):,.0f} … {said + reach:,.0f}")
     return Judged(day, tuple(misses), "; ".join(told))
 

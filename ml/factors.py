@@ -45,7 +45,7 @@ def main(args: argparse.Namespace) -> None:
 
     settings = load_model_settings(args.home)
     protocol = settings.protocol(args.cutoff, first_day(args.home))
-    require_matured(args.cutoff, settings.churn_days, args.home)
+    require_matured(args.cutoff, settings.horizons.judged_days, args.home)
     require_snapshots(protocol.cutoffs, args.cutoff, args.home)
     parts = load_parts(protocol, args.home)
     # One thread, as in training: the same sums whatever the machine.

@@ -35,6 +35,11 @@ class Horizons:
         return self.edges_days[-1]
 
     @property
+    def judged_days(self) -> int:
+        """Days after a cutoff until churn, and spend in the shortest window, are known: so far apart lie parts."""
+        return max(self.churn_days, min(self.spend_days, default=0))
+
+    @property
     def starts_days(self) -> tuple[int, ...]:
         """Where the intervals begin."""
         return (0, *self.edges_days[:-1])

@@ -1,4 +1,4 @@
-"""How good one forecast is on one cutoff, by stable names: purchase within churn_days, spend in the first window."""
+"""How good one forecast is on one cutoff, by stable names: purchase within churn_days, spend in the shortest window."""
 
 import numpy as np
 
@@ -60,9 +60,9 @@ def _measured(examples: Examples, forecast: Forecast, threshold: float) -> dict[
 
 
 def _of_spend(examples: Examples, forecast: Forecast) -> dict[str, float]:
-    days = next(iter(examples.horizons.spend_days), None)
-    if days is None:
+    if not examples.horizons.spend_days:
         return {}
+    days = min(examples.horizons.spend_days)
     known = np.isfinite(examples.spend_within(days))
     spend, some = examples.spend_within(days)[known], forecast.rows(known)
     if not len(spend):

@@ -50,7 +50,7 @@ class Predictor:
         """
         if isinstance(rows, pd.DataFrame):
             rows = pa.Table.from_pandas(rows, preserve_index=False)
-        return joined([self.model.predict(inputs) for inputs in self._inputs(rows, cutoff, home)])
+        return joined([self.forecast(inputs) for inputs in self._inputs(rows, cutoff, home)])
 
     def score(self, rows: pa.Table | pd.DataFrame, cutoff: date, home: HomePath = None) -> pa.Table:
         """Columns of SCORES that the model tells, and ``embedding`` if it makes one; rows as for ``predict``."""
@@ -58,7 +58,7 @@ class Predictor:
             rows = pa.Table.from_pandas(rows, preserve_index=False)
         parts = []
         for inputs in self._inputs(rows, cutoff, home):
-            forecast = self.model.predict(inputs)
+            forecast = self.forecast(inputs)
             value = self.lifetime.value(forecast, inputs) if self.lifetime else None
             columns = score_columns(forecast)
             columns |= lifetime_columns(value, bool(self.lifetime and self.lifetime.is_extrapolated), len(inputs))
@@ -71,8 +71,12 @@ class Predictor:
         return (inputs_of(part, cutoff, home) for part in _parts(rows.select(list(INPUT_COLUMNS))))
 
     def forecast(self, inputs: Inputs) -> Forecast:
-        """The forecast of what ``ml.cohorts.load_inputs`` gives."""
-        return self.model.predict(inputs)
+        """The forecast of what ``ml.cohorts.load_inputs`` gives, in order."""
+        if len(inputs):
+            return self.model.predict(inputs)
+        horizons = self.about.horizons
+        nothing = np.empty((0, len(horizons.spend_days)))
+        return Forecast(horizons, np.empty((0, len(horizons.edges_days))), nothing, nothing)
 
     def is_eligible(self, rows: pa.Table) -> pa.ChunkedArray:
         """(rows,) bool: which customers are of the population that the model was trained on."""

@@ -20,6 +20,8 @@ from ml.spend_rules import normalised_gini
 
 RESAMPLES = 500
 CALIBRATED_DRAWS = 200
+MOST_ROWS = 100_000
+"""Customers that are looked at, evenly spaced: more would cost memory and move no decision."""
 
 Rule = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray | float]
 
@@ -82,6 +84,8 @@ def judge(
 def paired_gain(metric: str, examples: Examples, ours: Forecast, theirs: Forecast, seed: int = 0) -> Gain:
     """The gain on the same resampled customers: what makes a sample easy makes it so for both."""
     rule, sign = DECIDING[metric]
+    rows = _some(examples)
+    examples, ours, theirs = examples.rows(rows), ours.rows(rows), theirs.rows(rows)
     actual, (a, b) = _outcome(metric, examples, ours, theirs)
     draws = Resamples.of((examples.inputs.customer_keys,), RESAMPLES, seed)
     gains = np.empty(draws.size)
@@ -105,13 +109,15 @@ def out_of_bounds(
     examples: Examples, forecast: Forecast, settings: PromotionSettings, seed: int = 0
 ) -> tuple[list[str], dict[str, float]]:
     """What of calibration and totals is beyond its bound, and the numbers."""
-    days = examples.horizons.churn_days
+    rows, days = _some(examples), examples.horizons.churn_days
+    examples, forecast = examples.rows(rows), forecast.rows(rows)
     known = examples.matured(days)
     label, said = examples.is_buyer(days)[known], forecast.probability(days)[known]
     draws = np.random.default_rng(seed).random((len(said), CALIBRATED_DRAWS))
     excess = float(calibration_error(label, said) - honest_calibration_errors(said, draws).mean())
     found = {"calibration_excess": excess, "buyers_bias": _bias(said, label)}
-    for window in examples.horizons.spend_days[:1]:
+    if examples.horizons.spend_days:
+        window = min(examples.horizons.spend_days)
         spend = examples.spend_within(window)
         matured = np.isfinite(spend)
         found["total_bias"] = _bias(forecast.expected_spend(window)[matured], spend[matured])
@@ -131,10 +137,14 @@ def out_of_bounds(
 def _outcome(metric: str, examples: Examples, *forecasts: Forecast) -> tuple[np.ndarray, list[np.ndarray]]:
     """What came, and what each forecast said, of the deciding metric; all rows of a test cutoff have matured alike."""
     if metric == "normalised_gini":
-        days = examples.horizons.spend_days[0]
+        days = min(examples.horizons.spend_days)
         return examples.spend_within(days), [forecast.expected_spend(days) for forecast in forecasts]
     days = examples.horizons.churn_days
     return examples.is_buyer(days), [forecast.probability(days) for forecast in forecasts]
+
+
+def _some(examples: Examples) -> np.ndarray:
+    return np.arange(0, len(examples), max(1, -(-len(examples) // MOST_ROWS)))
 
 
 def _bias(said: np.ndarray, came: np.ndarray) -> float:

@@ -62,22 +62,22 @@ class Rolling:
 def rolling(
     cutoff: date, first_day: date, horizons: Horizons = DEFAULT, settings: Rolling = Rolling(), tests: int = 1
 ) -> Protocol:
-    """Tests every churn_days up to ``cutoff``, validation churn_days before the first of them, training before that.
+    """Tests every judged_days up to ``cutoff``, validation as long before the first of them, training before that.
 
     DataError that says when there will be enough data if no training cutoff's churn window ends before validation.
     """
-    apart = timedelta(days=horizons.churn_days)
+    apart = timedelta(days=horizons.judged_days)
     valid = cutoff - apart * tests
     # One whose churn window is cut short comes first: the newest behaviour says most.
-    offsets = (horizons.churn_days + settings.step_days * (n - 1) for n in range(settings.max_train + 1))
+    offsets = (horizons.judged_days + settings.step_days * (n - 1) for n in range(settings.max_train + 1))
     # Where steps are longer than the churn horizon it would lie after validation.
     train = [valid - timedelta(days=offset) for offset in offsets if offset > 0][: settings.max_train]
     train = [day for day in train if (day - first_day).days >= settings.min_history_days]
     if not any(day + apart <= valid for day in train):
-        needed = settings.min_history_days + horizons.churn_days * (tests + 1)
+        needed = settings.min_history_days + horizons.judged_days * (tests + 1)
         raise DataError(
             f"cutoff {cutoff} lies {(cutoff - first_day).days} days after the first day of data ({first_day}); "
-            f"training needs {needed}: {settings.min_history_days} of history, a window of {horizons.churn_days} to "
+            f"training needs {needed}: {settings.min_history_days} of history, a window of {horizons.judged_days} to "
             f"train and one to validate. Choose a cutoff on or after {first_day + timedelta(days=needed)}"
         )
     spread = tuple(cutoff - apart * n for n in reversed(range(tests)))

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -46,9 +46,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 over data, settings and code: a training with an equal digest gives equal models."""
-        here = Path(__file__).parent
-        code = {str(file.relative_to(here)): _digest(file) for file in sorted(here.rglob("*.py"))}
-        said = [FEATURE_NAMES, asdict(self.protocol), self.models, self.budget, self.seed, self.data_digest, code]
+        said = [FEATURE_NAMES, asdict(self.protocol), self.models, self.budget, self.seed, self.data_digest, _code()]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -234,5 +232,10 @@ def _shown(value: object) -> object:
     return " ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+@cache
+def _code() -> str:
+    """SHA-256 of every file of code here, as it was when first asked for."""
+    digest, here = hashlib.sha256(), Path(__file__).parent
+    for file in sorted(here.rglob("*.py")):
+        digest.update(str(file.relative_to(here)).encode() + file.read_bytes())
+    return digest.hexdigest()

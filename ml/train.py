@@ -85,7 +85,7 @@ def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Prot
     settings = load_model_settings(home)
     protocol = settings.protocol(cutoff, first_day(home))
     # Before the snapshots: of a cutoff that is too late there is no use in building any.
-    require_matured(cutoff, settings.churn_days, home)
+    require_matured(cutoff, settings.horizons.judged_days, home)
     require_snapshots(protocol.cutoffs, cutoff, home)
     if any(kind(name).uses_sequences for name in models):
         require_sequences(protocol.cutoffs, cutoff, home)

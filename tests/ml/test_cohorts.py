@@ -180,16 +180,17 @@ def test_too_little_history_says_from_when_on_it_suffices():
 @given(st.dates(date(2015, 1, 1), date(2030, 1, 1)), st.integers(120, 3000), st.integers(1, 90))
 def test_parts_follow_one_another_by_the_churn_horizon(cutoff, history, churn_days):
     first, settings = cutoff - timedelta(days=history), ModelSettings(churn_days=churn_days)
-    if history < settings.min_history_days + 2 * churn_days:
+    apart = max(churn_days, 30)  # the shortest window of spend has matured too
+    if history < settings.min_history_days + 2 * apart:
         with pytest.raises(DataError):
             settings.protocol(cutoff, first)
         return
     protocol = settings.protocol(cutoff, first)
     assert protocol.tests == (cutoff,)
-    assert protocol.valid == cutoff - timedelta(days=churn_days)
+    assert protocol.valid == cutoff - timedelta(days=apart)
     assert 1 <= len(protocol.train) <= settings.max_train
     assert max(protocol.train) < protocol.valid
-    assert min(protocol.train) + timedelta(days=churn_days) <= protocol.valid
+    assert min(protocol.train) + timedelta(days=apart) <= protocol.valid
     assert (min(protocol.train) - first).days >= settings.min_history_days
 
 
@@ -239,5 +240,6 @@ def test_digest_tells_data_apart(parts):
 def test_settings_of_the_home_move_the_cutoffs(shop_home, tmp_path):
     (tmp_path / "settings.yaml").write_text("model: {churn_days: 14, step_days: 7, max_train: 2}")
     found = training_cutoffs(LAST_CUTOFF, SHOP_FIRST, tmp_path)
-    assert [str(one) for one in found] == ["2020-06-30", "2020-07-07", "2020-07-14", "2020-07-28"]
+    # Apart by 30 days all the same: the shortest window of spend has to mature.
+    assert [str(one) for one in found] == ["2020-05-29", "2020-06-05", "2020-06-28", "2020-07-28"]
     assert load_parts(ModelSettings(max_train=2).protocol(LAST_CUTOFF, SHOP_FIRST), shop_home).train

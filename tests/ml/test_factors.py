@@ -164,7 +164,7 @@ def test_recall_by_hand(tmp_path, write_partition):
     seen = read_interactions(D, 30, tmp_path)
     fitted = Factors(np.array(["p", "q"], object), np.eye(2, dtype=np.float32), D, FactorSettings(factors=2))
     assert place_of(seen.customer_keys, np.array(["b", "c"])).tolist() == [1, -1]
-    found = recommendation_recalls(fitted, D, 0, tmp_path)
+    found = recommendation_recalls(fitted, D, 30, 0, tmp_path)
     # Three products are known: everybody's ten hold all of them. a: one of two; b: one of one.
     assert {name: recall.recall for name, recall in found.items()} == {
         "popularity": 0.75, "own_history": 0.75, "factors": 0.75,
