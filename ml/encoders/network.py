@@ -50,6 +50,15 @@ class Config:
     groups: int = 0
 
 
+class Fusion(nn.Sequential):
+    """Layers one after the other, with a forward of its own: PyTorch compiles none of its own containers."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        for layer in self:
+            values = layer(values)
+        return values
+
+
 class CustomerNetwork(nn.Module):
     """A batch of sequences and (rows, names) of raw aggregates → Outputs and (rows, embedding)."""
 
@@ -66,7 +75,7 @@ class CustomerNetwork(nn.Module):
             self.pooling = Pooling(config.width)
         history = 3 * config.width if self.channels is None else self.channels.width
         widths = [self.preprocessing.width + history, *config.hidden]
-        self.fusion = nn.Sequential(
+        self.fusion = Fusion(
             *(
                 layer
                 for width, next_width in pairwise(widths)
@@ -78,15 +87,20 @@ class CustomerNetwork(nn.Module):
 
     def states(self, batch: Batch) -> Tensor:
         """(tokens, width): what is known after each token."""
-        tokens = self.tokens(batch)
+        tokens = self.dropout(self.tokens(batch))
         return self.encoder(tokens, batch) if len(tokens) else tokens
 
     def history(self, batch: Batch) -> Tensor:
         """(rows, history): what the events say."""
-        return self.pooling(self.states(batch), batch) if self.channels is None else self.channels(batch)
+        # Sums over many tokens need all digits.
+        return (
+            self.pooling(self.states(batch).float(), batch) if self.channels is None else self.channels(batch)
+        ).float()
 
     def forward(self, batch: Batch, aggregates: Tensor) -> tuple[Outputs, Tensor]:
         inputs = self.preprocessing(aggregates)
         history = self.dropout(self.history(batch))
-        embedding = self.fusion(torch.cat([inputs, history.to(inputs.dtype)], dim=1))
-        return self.heads(embedding, inputs), embedding
+        embedding = self.fusion(torch.cat([inputs, history], dim=1)).float()
+        # What half a precision would take from probabilities near 0 and 1 is what the loss looks at.
+        with torch.autocast(inputs.device.type, enabled=False):
+            return self.heads(embedding, inputs), embedding

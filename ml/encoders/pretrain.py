@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, mse_loss
 
 from ml.encoders.network import CustomerNetwork
-from ml.encoders.packing import FIELDS, NUMBERS, Batch, Reader, shuffled
+from ml.encoders.packing import FIELDS, NUMBERS, Batch
+from ml.encoders.reader import Reader, shuffled
 
 GRADIENT_NORM = 5.0
 TOLD = ("event_type", "category_hash")

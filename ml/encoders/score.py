@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ml.encoders.network import CustomerNetwork
-from ml.encoders.packing import Reader, in_order
+from ml.encoders.reader import Reader, in_order
 from ml.encoders.train import device_here
 from ml.examples import Inputs
 

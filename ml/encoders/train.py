@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from expectations.errors import DataError
 from ml.encoders.heads import UNKNOWN
 from ml.encoders.network import CustomerNetwork
-from ml.encoders.packing import Batch, Reader, in_order, shuffled
+from ml.encoders.packing import FIELDS, Batch
 from ml.encoders.pretrain import pretrain
+from ml.encoders.reader import Reader, in_order, shuffled
 from ml.examples import Examples
 from ml.loss import ziln_windows_loss
 
@@ -39,7 +40,7 @@ SAMPLE_ROWS = 4096
 class Training:
     """How the network is trained.
 
-    learning_rate    AdamW's largest step size, per step: reached after the first epoch's first tenth, then falling
+    learning_rate    AdamW's step size, per step
     weight_decay     AdamW's decoupled decay, per step and unit of learning rate
     batch_rows       rows a step
     averaging        share of the running mean of weights that a step keeps; the mean is what is validated and shipped
@@ -50,9 +51,9 @@ class Training:
     seed             of initial weights, dropout and order of rows
     """
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.02
-    batch_rows: int = 256
+    batch_rows: int = 512
     averaging: float = 0.99
     max_epochs: int = 30
     patience_epochs: int = 4
@@ -160,8 +161,7 @@ def _descend(network: CustomerNetwork, train: Labelled, valid: Labelled, setting
     generator = np.random.default_rng(settings.seed)
     history, best, step = History(), None, 0
     if device.type == "cuda":
-        # Many small steps on small tensors, of which the device would wait for the launch of each.
-        for part in (network.preprocessing, network.fusion, network.heads):
+        for part in compiled_parts(network):
             part.compile(dynamic=True)
     for epoch in range(1, settings.max_epochs + 1):
         network.train()
@@ -175,7 +175,7 @@ def _descend(network: CustomerNetwork, train: Labelled, valid: Labelled, setting
             step += 1
             _average(mean, network, settings.averaging, step)
             total += loss.detach() * len(batch.rows)
-            events += int(train.reader.events[batch.rows.numpy(force=True)].sum())
+            events += len(batch.codes) // len(FIELDS)
         history.train_loss.append(float(total) / len(train))
         history.events_per_second.append(events / (time.perf_counter() - began))
         history.valid_loss.append(validate(mean, valid, settings.batch_rows))
@@ -189,6 +189,11 @@ def _descend(network: CustomerNetwork, train: Labelled, valid: Labelled, setting
     return history
 
 
+def compiled_parts(network: CustomerNetwork) -> tuple[nn.Module, ...]:
+    """Those made of many small steps on small tensors, of which the device would wait for the launch of each."""
+    return network.preprocessing, network.fusion, network.heads
+
+
 def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled, group_weight: float = 0.0) -> Tensor:
     """Nats a row of ``batch``; the further task of value groups counts with ``group_weight``."""
     device = data.aggregates.device
@@ -196,9 +201,9 @@ def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled, group_weight
         outputs, _ = network(batch, data.aggregates[batch.rows])
     spend = data.spend[batch.rows]
     loss = ziln_windows_loss(
-        outputs.hazard_logits.float(),
-        outputs.mu.float(),
-        outputs.raw_sigma.float(),
+        outputs.hazard_logits,
+        outputs.mu,
+        outputs.raw_sigma,
         data.at_risk[batch.rows],
         data.is_event[batch.rows],
         spend,
@@ -206,7 +211,7 @@ def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled, group_weight
     if not group_weight or not outputs.group_logits.shape[1]:
         return loss
     groups = network.heads.groups_of(spend)
-    each = cross_entropy(outputs.group_logits.float(), groups, ignore_index=UNKNOWN, reduction="sum")
+    each = cross_entropy(outputs.group_logits, groups, ignore_index=UNKNOWN, reduction="sum")
     return loss + group_weight * each / len(groups)
 
 

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from expectations.behaviour import FEATURE_NAMES
 from ml.encoders.network import Config, CustomerNetwork
-from ml.encoders.packing import Buckets, Reader
+from ml.encoders.packing import Buckets
+from ml.encoders.reader import Reader
 from ml.encoders.score import score
 from ml.encoders.train import History, Training, fit, reproducible
 from ml.encoders.unmatured import Unmatured
@@ -30,7 +31,7 @@ class Sequence:
 
     uses_sequences: ClassVar[bool] = True
     space: ClassVar[Space] = {
-        "learning_rate": (2e-3, 1e-3, 4e-3),
+        "learning_rate": (3e-3, 1.5e-3, 5e-3),
         "dropout": (0.2, 0.1, 0.35),
         "hidden": ((64, 32), (128, 32)),
         "weight_decay": (0.02, 0.2),

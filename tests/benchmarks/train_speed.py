@@ -16,7 +16,8 @@ from torch import Tensor
 
 from expectations.behaviour import FEATURE_NAMES
 from ml.encoders.network import Config, CustomerNetwork
-from ml.encoders.packing import FIELDS, Batch, Reader
+from ml.encoders.packing import FIELDS, Batch
+from ml.encoders.reader import Reader
 from ml.encoders.train import Labelled, Training, loss_of, reproducible
 from ml.examples import Examples, Inputs
 from ml.horizons import Horizons

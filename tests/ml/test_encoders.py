@@ -9,14 +9,17 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from torch.nn.functional import conv1d, layer_norm, silu
+from torch.nn.functional import conv1d, embedding_bag, layer_norm, silu
 
 from expectations.behaviour import FEATURE_NAMES
 from ml.encoders.heads import log_odds
 from ml.encoders.network import ENCODERS, Config, CustomerNetwork
-from ml.encoders.packing import FIELDS, NUMBERS, Batch, Buckets, Reader, in_order, shuffled
+from ml.encoders.packing import FIELDS, NUMBERS, Batch, Buckets
+from ml.encoders.reader import Reader, in_order, shuffled
+from ml.encoders.recurrent import Recurrent
 from ml.encoders.score import score
-from ml.encoders.train import Labelled, loss_of, reproducible
+from ml.encoders.tokens import look_up
+from ml.encoders.train import Labelled, compiled_parts, loss_of, reproducible
 from ml.encoders.transformer import HEAD_WIDTH
 from ml.encoders.unmatured import Unmatured
 from ml.forecast import Forecast
@@ -71,10 +74,10 @@ def tokens_one_by_one(events: dict[str, np.ndarray], customer: int) -> list[dict
             found.append({"codes": [], "amount": 0.0, "gap": gap, "first": previous is None, "event": event})
         previous = event["event_seconds"]
         price = event["price_bucket"]
-        event["price_bucket"] = 0 if price == -1000 else 1 + max(price + 160, 0) // 4
+        event["price_bucket"] = 0 if price == -1000 else min(1 + max(price + 160, 0) // 4, SMALL.price_bucket - 1)
         base = 0
         for name, size in zip(FIELDS, SMALL.sizes, strict=True):
-            found[-1]["codes"].append(base + (1 + (event[name] - 1) % (size - 1) if event[name] else 0))
+            found[-1]["codes"].append(base + event[name] % size)
             base += size
         found[-1]["amount"] += event["amount"]
     return found
@@ -188,6 +191,33 @@ def test_packed_states_are_those_of_each_customer_alone(home, encoder, layers):
             if first < end:
                 alone = REFERENCES[encoder](network.encoder, tokens[first:end])
                 torch.testing.assert_close(states[first:end], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_gradients_of_our_gru_are_those_of_pytorch(home, layers):
+    network, batch = network_of("gru", layers=layers, dropout=0.0), read_all(home)
+    start = torch.randn(len(batch.row_of), 32, generator=torch.manual_seed(1))
+    weighing = torch.randn(len(batch.row_of), 32, generator=torch.manual_seed(2))
+    found = []
+    for forward in (network.encoder.forward, lambda *args: Recurrent.forward(network.encoder, *args)):
+        tokens = start.clone().requires_grad_()
+        network.zero_grad()
+        states = forward(tokens, batch)
+        (states * weighing).sum().backward()
+        found.append([states, tokens.grad, *(weights.grad.clone() for weights in network.encoder.parameters())])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_our_table_are_those_of_pytorch(home):
+    batch, table = read_all(home), network_of("gru").tokens.table
+    weighing = torch.randn(len(batch.row_of), 32, generator=torch.manual_seed(2))
+    found = []
+    for one in (look_up, lambda table, codes, bags: embedding_bag(codes, table, bags, mode="mean")):
+        table.grad = None
+        (one(table, batch.codes, batch.bags.int()) * weighing).sum().backward()
+        found.append(table.grad)
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
 
 
 def test_pooling_is_last_mean_and_attention(home):
@@ -383,3 +413,30 @@ def test_windows_that_have_not_matured_teach_nothing(home):
     assert (hazard[:2] != 0).any(dim=1).all()
     assert (spend[[0, 2]] != 0).any(dim=1).all()
     assert all(torch.isfinite(one.grad).all() for one in network.parameters() if one.grad is not None)
+
+
+# ---- what CUDA adds, as far as a CPU can say
+
+
+@pytest.mark.parametrize("encoder", [*ENCODERS, "channels"])
+def test_half_precision_says_nearly_the_same(home, encoder):
+    network, batch = network_of(encoder), read_all(home)
+    aggregates = torch.tensor(make_inputs(home, len(LENGTHS)).features, dtype=torch.float32)[batch.rows]
+    with torch.no_grad():
+        whole, _ = network(batch, aggregates)
+        with torch.autocast("cpu", torch.bfloat16):
+            half, embedding = network(batch, aggregates)
+    assert half.hazard_logits.dtype == embedding.dtype == torch.float32
+    torch.testing.assert_close(torch.sigmoid(half.hazard_logits), torch.sigmoid(whole.hazard_logits), rtol=0, atol=0.05)
+
+
+def test_what_is_compiled_can_be_traced(home):
+    network, batch = network_of("gru"), read_all(home)
+    aggregates = torch.tensor(make_inputs(home, len(LENGTHS)).features, dtype=torch.float32)[batch.rows]
+    with torch.no_grad():
+        whole, _ = network(batch, aggregates)
+        for part in compiled_parts(network):
+            part.compile(dynamic=True, fullgraph=True, backend="eager")
+        traced, _ = network(batch, aggregates)
+    torch.testing.assert_close(traced.hazard_logits, whole.hazard_logits)
+    torch.testing.assert_close(traced.mu, whole.mu)

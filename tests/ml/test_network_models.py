@@ -13,8 +13,9 @@ from expectations.behaviour import FEATURE_NAMES
 from ml.encoders.channels import WEEKS
 from ml.encoders.heads import UNKNOWN
 from ml.encoders.network import Config, CustomerNetwork
-from ml.encoders.packing import Buckets, Reader
+from ml.encoders.packing import Buckets
 from ml.encoders.pretrain import NextToken
+from ml.encoders.reader import Reader
 from ml.encoders.train import reproducible
 from ml.models import MODELS, kind
 from ml.models.sequence import Sequence
