@@ -172,12 +172,16 @@ def _system_metrics(run_id: str, home: HomePath) -> Iterator[None]:
 
 def log_run(run: Run, home: HomePath = None) -> tuple[str, str]:
     """Writes the run to MLflow: (run id, model URI, empty without a model)."""
+    from ml.card import description
+
     mlflow = mlflow_for(home)
     tags = run.tags | ({"mlflow.parentRunId": run.parent} if run.parent else {})
     with mlflow.start_run(experiment_id=initialise(home), run_name=run.name, tags=tags) as started:
         mlflow.log_params(run.params)
         mlflow.log_input(_dataset(run, home), context="training")
         mlflow.log_artifacts(str(run.artifacts))
+        if (card := run.artifacts / "model_card.md").exists():
+            mlflow.set_tag("mlflow.note.content", description(card.read_text(encoding="utf-8")))
         # Before the metrics: logged after them, a model writes them a second time, and the database refuses each.
         model_id, uri = _log_model(run) if run.saved else (None, "")
         _log_metrics(mlflow, started.info.run_id, model_id, run)

@@ -11,9 +11,12 @@ table { border-collapse: collapse; margin: 4px 0 10px; }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid #9ca3af; padding: 4px 20px 4px 0; }
 td { border-bottom: 1px solid #e5e7eb; padding: 3px 20px 3px 0; vertical-align: top; font-variant-numeric: tabular-nums;
      overflow-wrap: anywhere; }
-th:not(:first-child) { white-space: nowrap; }
+td:first-child, td.s { white-space: nowrap; overflow-wrap: normal; }
 pre { background: #f3f4f6; padding: 10px 12px; overflow-x: auto; font-size: 13px; } li { margin: 3px 0; }
 """
+
+
+SHORT = 28
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def _table(lines: Lines) -> str:
 
 
 def _cells(tag: str, line: tuple[str, ...]) -> str:
-    return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in line)
+    """What is short stays on one line."""
+    return "".join(f"<{tag}{' class=s' * (len(cell) <= SHORT)}>{escape(cell)}</{tag}>" for cell in line)
 
 
 _MARKDOWN = {

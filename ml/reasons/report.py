@@ -117,7 +117,6 @@ def _customers(found: Attribution, examples: Examples, forecast: Forecast) -> pd
     order = np.argsort(-forecast.churn(), kind="stable")
     rows = order[np.unique(np.linspace(0, len(order) - 1, min(SHOWN_CUSTOMERS, len(order))).astype(np.int64))]
     told = {
-        "customer_key": examples.inputs.customer_keys[rows],
         f"churn_probability_{found.days}d": forecast.churn()[rows].round(4),
         "has_churned": np.where(examples.is_buyer(found.days)[rows] > 0, "no", "yes"),
     }
@@ -128,4 +127,5 @@ def _customers(found: Attribution, examples: Examples, forecast: Forecast) -> pd
                 why.words[rows, n], why.direction[rows, n], why.contribution[rows, n], strict=True
             )
         ]
-    return pd.DataFrame(told)
+    # Last: what it says comes first, and MLflow's preview shows the first columns.
+    return pd.DataFrame(told | {"customer_key": examples.inputs.customer_keys[rows]})

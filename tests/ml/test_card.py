@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from expectations.behaviour import FEATURES
-from ml.card import About, write_card
+from ml.card import About, description, write_card
 from ml.card.document import Block, html, markdown
 from ml.card.groups import groups_of
 from ml.card.limits import limits
@@ -56,6 +56,13 @@ def test_numbers_are_those_of_the_metrics(card, parts):
     assert line_of(card[0], "bias of total spend")[1] == f"{found['total_bias']:+.1%}"
     strata = [f"{(test.inputs.stratum == stratum).sum():,}" for stratum in STRATA]
     assert "| customers | 600 | " + " | ".join(strata) + " |" in card[0]
+
+
+def test_a_runs_description_begins_with_the_numbers(card):
+    told = description(card[0])
+    assert told.startswith("On 600 customers of pets (simulated) as of 2021-03-01: AUC ")
+    assert "## Limits" in told
+    assert "learning_rate" not in told
 
 
 def test_groups_are_told_by_their_own_numbers(card, parts):
@@ -122,7 +129,7 @@ def test_limits_follow_from_facts(parts):
 def test_a_document_reads_the_same_both_ways():
     blocks = [Block.of("h2", "Head"), Block.of("list", "one", "two"), Block.of("table", ("a", "b"), (1, 2))]
     assert markdown(blocks) == "## Head\n\n- one\n- two\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"
-    assert "<tr><td>1</td><td>2</td></tr>" in html("t", blocks)
+    assert "<tr><td class=s>1</td><td class=s>2</td></tr>" in html("t", blocks)
 
 
 # ---- compare page
