@@ -96,8 +96,8 @@ def test_check_names_the_stale_lines_and_writing_mends_them(tmp_path, monkeypatc
     capsys.readouterr()
     assert main(["--check"]) == 1
     out, err = capsys.readouterr()
-    assert re.search(r"^-\| `recency_days` \| integer \| weeks \|", out, re.M)
-    assert re.search(r"^\+\| `recency_days` \| integer \| days \|", out, re.M)
+    assert re.search(r"^-\| `churn_days` \| integer \| weeks \|", out, re.M)
+    assert re.search(r"^\+\| `churn_days` \| integer \| days \|", out, re.M)
     assert "python -m expectations" in err
 
 
