@@ -11,6 +11,7 @@ from expectations.behaviour import (
 from expectations.contract import Table
 from expectations.dimensions import DIMENSIONS
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
+from expectations.next_items import NEXT_ITEMS
 from expectations.profiles import EVENT_PROFILE, PRICE_BOUNDS
 from expectations.segments import (
     CUSTOMER_SEGMENTS,
@@ -26,7 +27,7 @@ LAKE = (
     *(EVENTS, QUARANTINE, INGEST_REPORT, *DIMENSIONS, EVENT_PROFILE, PRICE_BOUNDS),
     *(TEXT_SCORES, TEXT_VECTORS),
     *(CUSTOMER_DAY, CUSTOMER_MONTH, CUSTOMER_HISTORY, CUSTOMER_PRODUCT, FEATURES, PREFERENCES),
-    *(SCORES, EMBEDDINGS, CUSTOMER_SEGMENTS, SEGMENT_SETTINGS),
+    *(SCORES, EMBEDDINGS, NEXT_ITEMS, CUSTOMER_SEGMENTS, SEGMENT_SETTINGS),
 )
 WAREHOUSE = (CUSTOMER_SEGMENTS, SEGMENT_SETTINGS, SEGMENT_SUMMARY, PUBLISH_LOG)
 TABLES = {table.name: table for table in (*LAKE, *WAREHOUSE)}

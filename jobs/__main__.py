@@ -23,6 +23,7 @@ COMMANDS = {
     "build_features": "customer-day rows → features as of a date",
     "build_sequences": "events → the last events of each customer as of a date, for training",
     "score": "features + a model version → lake/scores",
+    "rank_items": "kept rankers → lake/next_items: what each customer is likeliest to buy next",
     "segment": "scores → value tier, lifecycle stage, churn band",
     "publish": "segments → warehouse: stage, audit, one transaction",
     "sql": "run one SQL statement on the warehouse as bi_reader and print a table",

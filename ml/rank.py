@@ -84,7 +84,7 @@ def learn_and_test(
     from ml.ranking.ranker import Ranker, RankerSettings
 
     horizon = protocol.horizons.churn_days
-    settings = RankerSettings(horizon_days=horizon, judged_at=LISTED[kind], seed=seed)
+    settings = RankerSettings(kind=kind, horizon_days=horizon, judged_at=LISTED[kind], seed=seed)
     until = date.fromordinal(protocol.tests[-1].toordinal() + horizon)
     baskets = read_baskets(kind, until, home)
     valid, tests = day_number(protocol.valid), [day_number(day) for day in protocol.tests]

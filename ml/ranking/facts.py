@@ -50,9 +50,8 @@ def item_facts(seen: Baskets, day: int) -> Facts:
 def _buyer_share(bought: Baskets, after: int, until: int) -> np.ndarray:
     """Share of the customers who bought in (after, until] that bought the item."""
     window = bought.where((bought.day > after) & (bought.day <= until))
-    pairs = np.unique(window.pair)
-    buyers = len(np.unique(window.customer))
-    return np.bincount(pairs % len(bought.items), minlength=len(bought.items)) / max(buyers, 1)
+    items = window.item[_first_of_each(window.pair)]
+    return np.bincount(items, minlength=len(bought.items)) / max(len(_first_of_each(window.customer)), 1)
 
 
 def _shares(bought: Baskets, day: int) -> dict[str, np.ndarray]:
@@ -74,7 +73,7 @@ def _shares(bought: Baskets, day: int) -> dict[str, np.ndarray]:
 def _repurchase(bought: Baskets) -> dict[str, np.ndarray]:
     """repurchase_rate: share of buyers who bought on a second day (smoothed); days_between: mean gap, NaN for none."""
     pair = bought.pair
-    start = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]]) if len(pair) else np.zeros(0, np.int64)
+    start = _first_of_each(pair)
     count = np.diff(np.r_[start, len(pair)])
     item, size = bought.item[start], len(bought.items)
     span = bought.day[start + count - 1] - bought.day[start]
@@ -87,3 +86,8 @@ def _repurchase(bought: Baskets) -> dict[str, np.ndarray]:
         "days_bought": np.bincount(item, count, size) / np.maximum(buyers, 1),
         "days_between": between,
     }
+
+
+def _first_of_each(rising: np.ndarray) -> np.ndarray:
+    """Places of the first of each value."""
+    return np.flatnonzero(np.r_[True, rising[1:] != rising[:-1]][: len(rising)])

@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from expectations.errors import DataError
-from ml.ranking.baskets import Baskets, Targets, next_baskets
+from ml.ranking.baskets import Baskets, Kind, Targets, next_baskets
 from ml.ranking.candidates import FEATURES, Candidates, candidates
 from ml.ranking.facts import Facts, item_facts
 from ml.ranking.frequency import FREQUENCIES, personal_frequency
@@ -22,7 +22,8 @@ CHUNK = 5_000
 
 @dataclass(frozen=True)
 class RankerSettings:
-    """own, popular      candidates of a customer: see candidates()
+    """kind              of item that is ranked
+    own, popular      candidates of a customer: see candidates()
     horizon_days      the next basket counts if it comes within so many days
     judged_at         places of a list that count for choosing
     negatives         share of the candidates not bought that training keeps
@@ -31,6 +32,7 @@ class RankerSettings:
     seed              of the candidates kept, and of the bootstrap
     """
 
+    kind: Kind = "product"
     own: int = 300
     popular: int = 60
     horizon_days: int = 28

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_PRODUCT
+from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_PRODUCT, FEATURES
 from expectations.errors import DataError
 from expectations.events import EVENTS
+from jobs import rank_items
 from ml import rank as command
 from ml.ranking.baskets import Baskets, Targets, day_number, next_baskets, read_baskets
 from ml.ranking.candidates import candidates
@@ -385,7 +387,7 @@ def own_home(tmp_path, write_partition) -> Path:
     return home
 
 
-def test_command_judges_keeps_and_gives_back(own_home, capsys, monkeypatch):
+def test_command_judges_keeps_and_gives_back(own_home, write_partition, capsys, monkeypatch):
     monkeypatch.setattr("ml.ranking.ranker.RankerSettings", lambda **given: replace(SMALL, **given))
     arguments = ["--home", str(own_home), "--cutoff", "2021-05-10", "--last-orders", "--kind", "product"]
     command.main(command.arg_parser().parse_args(arguments))
@@ -401,6 +403,17 @@ def test_command_judges_keeps_and_gives_back(own_home, capsys, monkeypatch):
     items, scores = loaded.recommend(baskets, day_number(date(2021, 5, 10)), baskets.customer_keys, 3)
     assert items.shape == (60, 3)
     assert np.isfinite(scores).all()
+
+    # The job writes the same lists into the lake, and popular items for who never bought.
+    keys = [*baskets.customer_keys, "d"]
+    write_partition(own_home, FEATURES, date(2021, 5, 10), pd.DataFrame({"customer_key": keys}))
+    arguments = ["--home", str(own_home), "--ds", "2021-05-10", "--ranker", kept.info.run_id, "--places", "3"]
+    rank_items.main(rank_items.arg_parser().parse_args(arguments))
+    written = pq.read_table(next((own_home / "lake" / "next_items" / "snapshot_date=2021-05-10").glob("*.parquet")))
+    assert written["item"].to_pylist()[:180] == items.ravel().tolist()
+    assert written["probability"].to_pylist()[:180] == scores.ravel().tolist()
+    assert written["rank"].to_pylist() == [1, 2, 3] * 61
+    assert set(written["kind"].to_pylist()) == {"product"}
 
 
 def test_last_orders_are_foretold_from_the_days_before(own_home):
