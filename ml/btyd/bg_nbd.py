@@ -80,26 +80,30 @@ class BetaGeometric:
         return expit(-self._log_odds_dead(rows))
 
     def probability_of_purchase(self, rows: Histories, time: float) -> np.ndarray:
-        """(rows,): of at least one in (T, T + time].
+        """(rows,): of at least one in (T, T + time]."""
+        return self.probability_alive(rows) * self.probability_if_alive(rows, time)
 
-        The alive stay alive until they buy, and their rate is Gamma(r+x, alpha+T):
-        P(alive) (1 - ((alpha+T)/(alpha+T+time))^(r+x)).
+    def probability_if_alive(self, rows: Histories, time: float) -> np.ndarray:
+        """(rows,): 1 - ((alpha+T)/(alpha+T+time))^(r+x): the living stay so until they buy, at a rate ~ Gamma(r+x,
+        alpha+T).
         """
-        silent = -(self.r + rows.x) * np.log1p(time / (self.alpha + rows.age))
-        return self.probability_alive(rows) * -np.expm1(silent)
+        return -np.expm1(-(self.r + rows.x) * np.log1p(time / (self.alpha + rows.age)))
 
     def expected_purchases(self, rows: Histories, time: float) -> np.ndarray:
-        """(rows,): purchases in (T, T + time].
+        """(rows,): purchases in (T, T + time]; equation 10 of the paper."""
+        return self.probability_alive(rows) * self.expected_if_alive(rows, time)
 
-        Equation 10 of the paper, whose 2F1 is the mean over p ~ Beta(a, b+n) of a living customer of
-        (1 - ((alpha+T)/(alpha+T+p time))^(r+x)) / p: no overflow for frequent buyers, nothing odd at a = 1.
+    def expected_if_alive(self, rows: Histories, time: float) -> np.ndarray:
+        """(rows,): mean of (1 - ((alpha+T)/(alpha+T+p time))^(r+x)) / p over p ~ Beta(a, b+n).
+
+        It equals the paper's 2F1; so written, nothing overflows for frequent buyers, and nothing is odd at a = 1.
         """
         shape, scale = self.r + rows.x, time / (self.alpha + rows.age)
 
         def purchases(p: np.ndarray, at: slice) -> np.ndarray:
             return -np.expm1(-shape[at, None] * np.log1p(p * scale[at, None])) / p
 
-        return self.probability_alive(rows) * beta_mean(self.a, self.b + rows.x + self.is_modified, purchases)
+        return beta_mean(self.a, self.b + rows.x + self.is_modified, purchases)
 
     def expected_purchases_of_new(self, time: float) -> float:
         """Repeat purchases within ``time`` of the first: E[X(t)]."""

@@ -17,6 +17,31 @@ START = np.array([2.0, 2.0, 2.0])
 
 
 @dataclass(frozen=True)
+class _Told:
+    """What the likelihood reads.
+
+    x, share, mean_log  distinct counts; share of customers with each; sum of their log m over the number of all customers
+    paid, place         by customer: x m, and which of the counts is theirs
+    """
+
+    x: np.ndarray
+    share: np.ndarray
+    mean_log: np.ndarray
+    paid: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, count: np.ndarray, mean: np.ndarray) -> "_Told":
+        x, place = np.unique(count, return_inverse=True)
+        rows = len(count)
+        return cls(x, np.bincount(place) / rows, np.bincount(place, np.log(mean)) / rows, count * mean, place)
+
+    def by_count(self, values: np.ndarray) -> np.ndarray:
+        """Sum of ``values`` (customers,) by distinct count, over the number of customers."""
+        return np.bincount(self.place, values) / len(values)
+
+
+@dataclass(frozen=True)
 class GammaGamma:
     """gamma in the unit of money."""
 
@@ -32,27 +57,23 @@ class GammaGamma:
             raise DataError("Gamma-Gamma needs customers who paid something; there are none")
         count, mean = count[kept], mean[kept]
         unit = float(mean.mean())
-        (p, q, gamma), _ = maximise(
-            lambda parameters: cls(*parameters)._likelihood(count, mean / unit), START, "Gamma-Gamma"
-        )
+        told = _Told.of(count, mean / unit)
+        (p, q, gamma), _ = maximise(lambda parameters: cls(*parameters)._likelihood(told), START, "Gamma-Gamma")
         return cls(float(p), float(q), float(gamma * unit))
 
     def log_likelihood(self, count: np.ndarray, mean: np.ndarray) -> float:
         """Of all customers together, all of whom bought."""
-        return self._likelihood(count, mean)[0] * len(count)
+        return self._likelihood(_Told.of(count, mean))[0] * len(count)
 
-    def _likelihood(self, count: np.ndarray, mean: np.ndarray) -> tuple[float, np.ndarray]:
+    def _likelihood(self, told: "_Told") -> tuple[float, np.ndarray]:
         """Mean log-likelihood and its derivatives by p, q, gamma.
 
         Equation 1a of the paper: Gamma(px+q) / (Gamma(px) Gamma(q)) gamma^q m^(px-1) x^(px) / (gamma + x m)^(px+q).
         """
         p, q, gamma = astuple(self)
-        x, place = np.unique(count, return_inverse=True)
-        share = np.bincount(place) / len(count)
-        summed = np.log(gamma + count * mean)
-        mean_log, log_x = np.bincount(place, np.log(mean)) / len(count), np.log(x)
-        mean_summed = np.bincount(place, summed) / len(count)
-        inverse = np.bincount(place, 1 / (gamma + count * mean)) / len(count)
+        x, share, mean_log, log_x = told.x, told.share, told.mean_log, np.log(told.x)
+        summed = gamma + told.paid
+        mean_summed, inverse = told.by_count(np.log(summed)), told.by_count(1 / summed)
         value = share * (gammaln(p * x + q) - gammaln(p * x) - gammaln(q) + q * np.log(gamma) + p * x * log_x)
         value += (p * x - 1) * mean_log - (p * x + q) * mean_summed
         by_p = share * x * (digamma(p * x + q) - digamma(p * x) + log_x) + x * (mean_log - mean_summed)

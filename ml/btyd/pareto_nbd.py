@@ -86,21 +86,24 @@ class ParetoNbd:
         return _by_chunks(self._alive, rows)
 
     def probability_of_purchase(self, rows: Histories, time: float) -> np.ndarray:
-        """(rows,): of at least one in (T, T + time].
+        """(rows,): of at least one in (T, T + time]."""
+        return self.probability_alive(rows) * self.probability_if_alive(rows, time)
 
-        The alive have a rate ~ Gamma(r+x, alpha+T) and a lifetime from now on ~ Pareto(s, beta+T), so silence has the
-        likelihood of no repeat purchase with these parameters.
+    def probability_if_alive(self, rows: Histories, time: float) -> np.ndarray:
+        """(rows,): the living have a rate ~ Gamma(r+x, alpha+T) and a lifetime from now on ~ Pareto(s, beta+T), so that
+        silence has the likelihood of no repeat purchase with these parameters.
         """
-        return _by_chunks(lambda part: self._alive(part) * self._bought(part, time), rows)
+        return _by_chunks(lambda part: self._bought(part, time), rows)
 
     def expected_purchases(self, rows: Histories, time: float) -> np.ndarray:
-        """(rows,): purchases in (T, T + time].
+        """(rows,): purchases in (T, T + time]."""
+        return self.probability_alive(rows) * self.expected_if_alive(rows, time)
 
-        P(alive) (r+x)(beta+T) / ((alpha+T)(s-1)) (1 - ((beta+T)/(beta+T+time))^(s-1)), whose limit at s = 1 is taken.
-        """
+    def expected_if_alive(self, rows: Histories, time: float) -> np.ndarray:
+        """(rows,): (r+x)(beta+T) / ((alpha+T)(s-1)) (1 - ((beta+T)/(beta+T+time))^(s-1)); at s = 1 its limit."""
         longer = np.log1p(time / (self.beta + rows.age))
         lived = (self.beta + rows.age) * longer * exprel((1 - self.s) * longer)
-        return self.probability_alive(rows) * (self.r + rows.x) / (self.alpha + rows.age) * lived
+        return (self.r + rows.x) / (self.alpha + rows.age) * lived
 
     def expected_purchases_of_new(self, time: float) -> float:
         """Repeat purchases within ``time`` of the first: E[X(t)]."""

@@ -27,8 +27,8 @@ class Buying(Protocol):
     """What every model of repeat buying tells."""
 
     def probability_alive(self, rows: Histories) -> np.ndarray: ...
-    def probability_of_purchase(self, rows: Histories, time: float) -> np.ndarray: ...
-    def expected_purchases(self, rows: Histories, time: float) -> np.ndarray: ...
+    def probability_if_alive(self, rows: Histories, time: float) -> np.ndarray: ...
+    def expected_if_alive(self, rows: Histories, time: float) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ class BuyTillYouDie:
             self.buying = BetaGeometric.fit(histories, is_modified=self.name == "mbg_nbd")
         if self.horizons.spend_days:
             self.worth = GammaGamma.fit(latest.life["frequency_days"], latest.life["monetary_value"])
-        buyers = self._of_buyers(latest)
-        self.never_bought = self._learn_never_bought(train, buyers)
+        rows, _ = histories.unique()
+        hazard = self._hazard(self._within(rows, self.buying.probability_alive(rows)))
+        self.never_bought = self._learn_never_bought(train, np.average(hazard, axis=0, weights=rows.weights))
 
     def predict(self, inputs: Inputs) -> Forecast:
         bought = has_bought(inputs)
@@ -89,37 +90,48 @@ class BuyTillYouDie:
 
     def _of_buyers(self, inputs: Inputs) -> Forecast:
         histories, place = histories_of(inputs).unique()
+        alive = self.buying.probability_alive(histories)
+        within = self._within(histories, alive)
+        shape = (len(inputs), len(self.horizons.spend_days))
+        means, sigmas = np.empty(shape), np.empty(shape)
+        for n, days in enumerate(self.horizons.spend_days):
+            buys = within[:, self.horizons.edges_days.index(days)]
+            means[:, n], sigmas[:, n] = self._spend(days, histories, alive, buys, place, inputs)
+        return Forecast(self.horizons, self._hazard(within)[place], means, sigmas)
+
+    def _within(self, histories: Histories, alive: np.ndarray) -> np.ndarray:
+        """(rows, intervals): probability of a purchase by the end of each."""
         weeks = [days / DAYS_PER_WEEK for days in self.horizons.edges_days]
-        within = np.column_stack([self.buying.probability_of_purchase(histories, time) for time in weeks])
-        before = np.column_stack([np.zeros(len(histories)), within[:, :-1]])
-        hazard = np.clip((within - before) / np.maximum(1 - before, 1e-12), 0.0, 1 - 1e-9)
-        spends = [self._spend(days, histories, place, within, inputs) for days in self.horizons.spend_days]
-        shape = (len(inputs), len(spends))
-        means, sigmas = (np.array([spend[n] for spend in spends]).T.reshape(shape) for n in (0, 1))
-        return Forecast(self.horizons, hazard[place], means, sigmas)
+        return np.column_stack([alive * self.buying.probability_if_alive(histories, time) for time in weeks])
+
+    @staticmethod
+    def _hazard(within: np.ndarray) -> np.ndarray:
+        before = np.column_stack([np.zeros(len(within)), within[:, :-1]])
+        return np.clip((within - before) / np.maximum(1 - before, 1e-12), 0.0, 1 - 1e-9)
 
     def _spend(
-        self, days: int, histories: Histories, place: np.ndarray, within: np.ndarray, inputs: Inputs
+        self, days: int, histories: Histories, alive: np.ndarray, buys: np.ndarray, place: np.ndarray, inputs: Inputs
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean in the window of those who buy in it, and sigma of a log-normal with its relative variance.
 
         The variance of the count is that of a negative binomial with the living customer's mean and shape r + x.
         """
         count, mean = inputs.life["frequency_days"], inputs.life["monetary_value"]
-        buys = np.maximum(within[:, self.horizons.edges_days.index(days)], 1e-12)
-        alive = np.maximum(self.buying.probability_alive(histories), buys)
-        expected = np.maximum(self.buying.expected_purchases(histories, days / DAYS_PER_WEEK), buys)
-        if_alive, purchases = expected / alive, expected / buys
+        buys = np.maximum(buys, 1e-12)
+        alive = np.maximum(alive, buys)
+        if_alive = np.maximum(self.buying.expected_if_alive(histories, days / DAYS_PER_WEEK), buys / alive)
+        purchases = if_alive * alive / buys
         square = if_alive + if_alive**2 * (1 + 1 / (self.buying.r + histories.x))
         spread = np.maximum(square * alive / buys - purchases**2, 0.0)
         relative = self.worth.relative_variance(count, purchases[place], spread[place])
         return purchases[place] * self.worth.expected_value(count, mean), np.sqrt(np.log1p(relative))
 
-    def _learn_never_bought(self, train: Examples, buyers: Forecast) -> NeverBought:
+    def _learn_never_bought(self, train: Examples, of_buyers: np.ndarray) -> NeverBought:
+        """of_buyers: (intervals,) their mean hazard."""
         rows = train.rows(~has_bought(train.inputs))
         at_risk = rows.at_risk()
         events = (rows.is_event() * at_risk).sum(axis=0)
-        hazard = (events + buyers.hazard.mean(axis=0)) / (at_risk.sum(axis=0) + 1)
+        hazard = (events + of_buyers) / (at_risk.sum(axis=0) + 1)
         spend = []
         for n in range(len(self.horizons.spend_days)):
             paid = rows.spend[:, n][rows.spend[:, n] > 0]

@@ -14,7 +14,7 @@ from scipy.special import hyp2f1
 
 from expectations.errors import DataError
 from ml.btyd.bg_nbd import BetaGeometric
-from ml.btyd.gamma_gamma import GammaGamma
+from ml.btyd.gamma_gamma import GammaGamma, _Told
 from ml.btyd.histories import Histories, purchase_histories
 from ml.btyd.pareto_nbd import ParetoNbd
 from ml.btyd.quadrature import beta_nodes
@@ -149,8 +149,9 @@ def test_gamma_gammas_gradient_is_that_of_its_likelihood() -> None:
     rng = np.random.default_rng(0)
     count, mean = rng.integers(1, 9, 50).astype(float), rng.gamma(3, 10, 50)
     at = np.array([6.0, 4.0, 15.0])
-    slope = approx_fprime(at, lambda parameters: GammaGamma(*parameters)._likelihood(count, mean)[0], 1e-6)
-    assert GammaGamma(*at)._likelihood(count, mean)[1] == pytest.approx(slope, rel=1e-4)
+    told = _Told.of(count, mean)
+    slope = approx_fprime(at, lambda parameters: GammaGamma(*parameters)._likelihood(told)[0], 1e-6)
+    assert GammaGamma(*at)._likelihood(told)[1] == pytest.approx(slope, rel=1e-4)
 
 
 def test_beta_nodes_integrate_polynomials() -> None:
