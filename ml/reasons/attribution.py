@@ -44,7 +44,8 @@ def attribute(model: Model, inputs: Inputs, days: int | None = None, nodes: int 
     """Why ``model``, calibrated or not, says what it says of ``inputs``; ``days``: churn_days if not given.
 
     Gradient boosting: exact path-dependent Shapley values. Linear models: exact. Networks: integrated gradients over
-    aggregates and tokens with ``nodes`` steps. SetupError that names those for a model of another kind.
+    aggregates and tokens with ``nodes`` steps. The stack: both, one behind the other. SetupError that names those for a
+    model of another kind.
     """
     days = model.horizons.churn_days if days is None else days
     inner, finish = unwrapped(model)
@@ -79,6 +80,8 @@ def unwrapped(model: Model) -> tuple:
 def _pieces(model: Model, inputs: Inputs, days: int, finish: object, nodes: int) -> Iterator[_Piece]:
     if hasattr(model, "network") and hasattr(model, "unmatured"):
         return _of_network(model, inputs, days, finish, nodes)
+    if getattr(model, "networks", None):
+        return _of_stack(model, inputs, days, finish, nodes)
     if hasattr(model, "hazard") and hasattr(model, "design"):
         return _of_tabular(model, inputs, days, finish)
     raise SetupError(
@@ -119,3 +122,26 @@ def _of_network(model: Model, inputs: Inputs, days: int, finish: object, nodes: 
         ends = piece.ends()
         counted, base, log_odds = factors(ends.base, ends.margins, complete, source, horizons, days)
         yield _Piece(NAMES, piece.rows, base, piece.contributions(counted, nodes), log_odds)
+
+
+LEARNED = "learned"
+"""What of a stack's networks cannot be handed on to what they read."""
+LEAST_MOVE, MOST_TIMES = 0.05, 5.0
+"""Networks that hardly move, or move the other way, say nothing of why the boosting listened to them."""
+
+
+def _of_stack(model: Model, inputs: Inputs, days: int, finish: object, nodes: int) -> Iterator[_Piece]:
+    """What the boosting made of its networks is handed on in proportion to what these made of features and events."""
+    from ml.reasons.network import NAMES
+
+    for piece in _of_tabular(model, inputs, days, finish):
+        told = inputs.rows(piece.rows)
+        own = np.mean([attribute(one, told, days, nodes).contributions for one in model.networks], axis=0)
+        features = inputs.features.shape[1]
+        learned, moved = piece.parts[:, features:].sum(axis=1), own.sum(axis=1)
+        times = np.divide(learned, moved, out=np.zeros_like(moved), where=np.abs(moved) > LEAST_MOVE)
+        times = np.where((times > 0) & (times < MOST_TIMES), times, 0.0)
+        parts = own * times[:, None]
+        parts[:, :features] += piece.parts[:, :features]
+        rest = learned - times * moved
+        yield _Piece((*NAMES, LEARNED), piece.rows, piece.base, np.column_stack([parts, rest]), piece.log_odds)

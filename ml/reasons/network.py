@@ -14,7 +14,8 @@ from torch import Tensor
 
 from expectations.behaviour import FEATURE_NAMES
 from ml.encoders.network import CustomerNetwork
-from ml.encoders.packing import NUMBERS, Batch, Reader, in_order
+from ml.encoders.packing import NUMBERS, Batch
+from ml.encoders.reader import Reader, in_order
 from ml.examples import Inputs
 from ml.impute import nullable_places
 
@@ -109,5 +110,5 @@ def _blank_token(network: CustomerNetwork) -> Tensor:
     Not 0: layer normalisation has no slope there.
     """
     tokens, sizes = network.tokens, network.config.buckets.sizes
-    none = tokens.table[np.cumsum([0, *sizes[:-1]])].mean(dim=0)
+    none = tokens.table[np.cumsum([0, *sizes[:-1]])].sum(dim=0)
     return tokens.norm(none + tokens.numbers.bias)

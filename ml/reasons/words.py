@@ -140,7 +140,9 @@ def in_words(
     """
     base, days = parts_of(feature)
     if base not in PHRASES:
-        return f"order and timing of events ({feature.replace('_', ' ')})"
+        return (
+            f"order and timing of events ({feature.replace('_', ' ')})" if "event" in feature else "what a network read"
+        )
     phrase, unit = PHRASES[base], FEATURES.column(feature).unit if feature in FEATURE_NAMES else ""
     window = f" in the last {days} days" if days else ""
     if np.isnan(value):

@@ -16,8 +16,11 @@ from ml.calibrate import Calibrated, Calibration, Curve
 from ml.encoders.network import Config, CustomerNetwork
 from ml.encoders.train import reproducible
 from ml.encoders.unmatured import Unmatured
+from ml.forecast import Forecast
 from ml.models import make
+from ml.models.hazard import Hazard
 from ml.models.sequence import Sequence
+from ml.models.stack import Stack
 from ml.reasons import CHURN, PURCHASE, in_words, reasons, reasons_of
 from ml.reasons.attribution import attribute
 from ml.reasons.composition import factors, log_odds
@@ -193,6 +196,33 @@ def test_who_has_no_events_has_no_reasons_in_events(sequences):
     of_events = found.contributions[:, len(FEATURE_NAMES) :]
     assert (of_events[LENGTHS == 0] == 0).all()
     assert (of_events[LENGTHS > 0] != 0).any(axis=1).all()
+
+
+def test_a_stack_hands_on_what_its_networks_read(tmp_path):
+    """Boosting on features, heads and embedding of two networks: still the whole, and told by features and events."""
+    lengths = np.random.default_rng(0).integers(0, 9, 300)
+    encoder_rows.write_sequences(tmp_path, lengths, encoder_rows.random_events(lengths))
+    inputs = encoder_rows.make_inputs(tmp_path, 300)
+    model = Stack("stack")
+    model.networks, model.horizons = (
+        [network_model(tmp_path, "gru"), network_model(tmp_path, "cnn")],
+        encoder_rows.HORIZONS,
+    )
+    width = model.networks[0].predict(inputs).embedding.shape[1]
+    model.maps = [np.vstack([np.zeros(width), np.eye(width)])] * 2
+    # Who buys is what the first network says: boosting has to listen to it.
+    chance = model.networks[0].predict(inputs).probability(30)
+    examples = encoder_rows.make_examples(inputs, chance=chance > np.median(chance))
+    small = {"max_iter": 20, "min_samples_leaf": 5}
+    model.hazard = Hazard(model.horizons).fit(lambda: model.classifier(small), model.design(inputs), examples)
+    some = inputs.rows(np.arange(80))
+    found = attribute(model, some, 30, nodes=32)
+    assert found.names == (*NAMES, "learned")
+    expected = Forecast(model.horizons, model.hazard.predict(model.design(some)), *[np.zeros((80, 2))] * 2)
+    assert found.log_odds == pytest.approx(logit(expected.probability(30)), abs=1e-9)
+    assert np.abs(found.missing).max() < 1e-5
+    shares = np.abs(found.contributions).sum(axis=0)
+    assert shares[:-1].sum() > shares[-1]
 
 
 # ---- reasons
