@@ -20,7 +20,7 @@ START = np.array([2.0, 2.0, 2.0])
 class _Told:
     """What the likelihood reads.
 
-    x, share, mean_log  distinct counts; share of customers with each; sum of their log m over the number of all customers
+    x, share, mean_log  distinct counts; share of customers with each; sum of their log m over the number of all
     paid, place         by customer: x m, and which of the counts is theirs
     """
 
