@@ -2,13 +2,15 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+from sklearn.metrics import precision_recall_curve, roc_curve
 
-from ml.plots.style import ACTUAL, MODEL, REFERENCE, equal_bins, palette
+from ml.plots.style import ACTUAL, MODEL, REFERENCE, equal_bins, numbered_bins, palette
+from ml.ranked_sums import BINS
+from ml.scoring_rules import auc, average_precision, calibration_error, honest_calibration_errors, top_decile_lift
 
 CURVE_POINTS = 400
 """A curve of more points looks the same and takes longer to draw."""
-RESAMPLES = 500
+RESAMPLES = 300
 """Draws of labels behind the band of perfect calibration."""
 
 
@@ -16,7 +18,7 @@ def roc(axes: Axes, is_buyer: np.ndarray, probabilities: dict[str, np.ndarray], 
     colours = palette(list(probabilities))
     for name, probability in probabilities.items():
         false_positives, true_positives, _ = roc_curve(is_buyer, probability)
-        label = f"{name}: AUC {roc_auc_score(is_buyer, probability):.3f}"
+        label = f"{name}: AUC {auc(is_buyer, probability):.4f}"
         axes.plot(*_thinned(false_positives, true_positives), color=colours[name], label=label)
     axes.plot([0, 1], [0, 1], "--", color=REFERENCE, linewidth=1, label="chance")
     axes.set(
@@ -31,7 +33,7 @@ def precision_recall(axes: Axes, is_buyer: np.ndarray, probabilities: dict[str, 
     colours = palette(list(probabilities))
     for name, probability in probabilities.items():
         precision, recall, _ = precision_recall_curve(is_buyer, probability)
-        label = f"{name}: average precision {average_precision_score(is_buyer, probability):.3f}"
+        label = f"{name}: average precision {average_precision(is_buyer, probability):.4f}"
         axes.plot(*_thinned(recall, precision), color=colours[name], label=label)
     base = is_buyer.mean()
     axes.axhline(base, linestyle="--", color=REFERENCE, linewidth=1, label=f"chance: {base:.3f} buy")
@@ -55,15 +57,15 @@ def calibration(axes: Axes, is_buyer: np.ndarray, probabilities: dict[str, np.nd
         bins = equal_bins(probability)
         said, seen = _means(probability, bins), _means(is_buyer, bins)
         drawn = perfect_shares(probability, bins, seed)
-        error, perfect = calibration_error(said, seen, bins), _perfect_error(said, drawn, bins)
-        label = f"{name}: error {error:.3f} (perfect model: {perfect:.3f})"
+        error, perfect = calibration_error(is_buyer, probability), perfect_error(probability, seed)
+        label = f"{name}: error {error:.4f} (perfect model: {perfect:.4f})"
         axes.plot(said, seen, "o-", color=colours[name], label=label, markersize=5)
         if n == 0:
             low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
             axes.fill_between(said, low, high, color=MODEL, alpha=0.15, linewidth=0, label="perfect model: 95 % band")
     axes.plot([0, 1], [0, 1], "--", color=REFERENCE, linewidth=1, label="perfect")
     axes.set(
-        title=f"Calibration: purchase within {days} days, {len(equal_bins(is_buyer))} bins of equal size",
+        title=f"Calibration: purchase within {days} days, {BINS} bins of equal size",
         xlabel="predicted probability (mean of the bin)",
         ylabel="observed share that bought",
     )
@@ -78,13 +80,10 @@ def perfect_shares(probability: np.ndarray, bins: list[np.ndarray], seed: int) -
     )
 
 
-def calibration_error(said: np.ndarray, seen: np.ndarray, bins: list[np.ndarray]) -> float:
-    """Expected calibration error: mean gap of the bins, weighed by their customers."""
-    return float(np.average(np.abs(seen - said), weights=[len(rows) for rows in bins]))
-
-
-def _perfect_error(said: np.ndarray, drawn: np.ndarray, bins: list[np.ndarray]) -> float:
-    return float(np.mean([calibration_error(said, shares, bins) for shares in drawn]))
+def perfect_error(probability: np.ndarray, seed: int) -> float:
+    """The calibration error that a perfectly calibrated model with these predictions would show, on average."""
+    uniform = np.random.default_rng(seed).random((len(probability), RESAMPLES), dtype=np.float32)
+    return float(honest_calibration_errors(probability, uniform).mean())
 
 
 def gain(axes: Axes, is_buyer: np.ndarray, probabilities: dict[str, np.ndarray], days: int) -> None:
@@ -107,16 +106,17 @@ def gain(axes: Axes, is_buyer: np.ndarray, probabilities: dict[str, np.ndarray],
 def lift(axes: Axes, is_buyer: np.ndarray, probabilities: dict[str, np.ndarray], days: int) -> None:
     colours = palette(list(probabilities))
     for name, probability in probabilities.items():
-        lifts = _means(is_buyer, equal_bins(probability)[::-1]) / is_buyer.mean()
-        axes.plot(
-            np.arange(1, len(lifts) + 1), lifts, "o-", color=colours[name], label=f"{name}: top tenth {lifts[0]:.2f}"
-        )
+        bins = numbered_bins(probability)
+        place = [BINS - number for number in bins]
+        lifts = _means(is_buyer, list(bins.values())) / is_buyer.mean()
+        label = f"{name}: top tenth {top_decile_lift(is_buyer, probability):.2f}"
+        axes.plot(place, lifts, "o-", color=colours[name], label=label)
     axes.axhline(1, linestyle="--", color=REFERENCE, linewidth=1, label="at random")
     axes.set(
         title=f"Lift by decile: purchase within {days} days",
         xlabel="decile of customers, likeliest first",
         ylabel="lift (times the mean purchase rate)",
-        xticks=np.arange(1, 11),
+        xticks=np.arange(1, BINS + 1),
     )
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)

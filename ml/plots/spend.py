@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
-from ml.plots.style import ACTUAL, MODEL, REFERENCE, equal_bins, palette
+from ml.plots.style import ACTUAL, MODEL, REFERENCE, equal_bins, numbered_bins, palette
+from ml.ranked_sums import BINS
 
 RESAMPLES = 300
 """Bootstrap samples behind the whiskers of a decile's mean."""
@@ -14,8 +15,8 @@ UNIT = "shop's currency"
 def deciles(axes: Axes, spend: np.ndarray, expected: dict[str, np.ndarray], days: int, seed: int) -> None:
     """Ten groups by what the first model expects; what came, with its 95 % interval, and what each model said."""
     name, *others = expected
-    bins = equal_bins(expected[name])[::-1]
-    place = np.arange(1, len(bins) + 1)
+    numbered = numbered_bins(expected[name])
+    place, bins = [BINS - number for number in numbered], list(numbered.values())
     seen = np.array([spend[rows].mean() for rows in bins])
     low, high = _mean_interval(spend, bins, seed)
     whiskers = {"ecolor": REFERENCE, "elinewidth": 1, "capsize": 2}
@@ -29,7 +30,7 @@ def deciles(axes: Axes, spend: np.ndarray, expected: dict[str, np.ndarray], days
         title=f"Spend over {days} days: {name} {bias:+.1%} in total",
         xlabel="decile of customers, highest expectation first",
         ylabel=f"mean spend a customer ({UNIT})",
-        xticks=place,
+        xticks=np.arange(1, BINS + 1),
     )
     axes.legend(frameon=False)
 

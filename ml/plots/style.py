@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from expectations.errors import DataError
+from ml.ranked_sums import BINS
+from ml.ranked_sums import equal_bins as of_rows
 
 MODEL, REFERENCE, ACTUAL = "#1f6feb", "#6b7280", "#cbd5e1"
 """The run's own model; what chance or perfection would give; what really happened."""
@@ -49,9 +51,15 @@ def save(figure: Figure, file: Path, title: str) -> None:
     few.save(file, optimize=True)
 
 
-def equal_bins(values: np.ndarray, bins: int = 10) -> list[np.ndarray]:
-    """Row numbers by rising value in groups of equal size; never an empty one."""
-    return [rows for rows in np.array_split(np.argsort(values, kind="stable"), bins) if len(rows)]
+def equal_bins(values: np.ndarray, bins: int = BINS) -> list[np.ndarray]:
+    """Row numbers by rising value in groups of equal size, as metrics bin them: equal values share one; none is empty."""
+    return list(numbered_bins(values, bins).values())
+
+
+def numbered_bins(values: np.ndarray, bins: int = BINS) -> dict[int, np.ndarray]:
+    """Number of the bin, 0 for the lowest values → its rows; those without any are left out."""
+    number = of_rows(values, bins)
+    return {int(n): np.flatnonzero(number == n) for n in np.unique(number)}
 
 
 def matured(known: np.ndarray, what: str) -> np.ndarray:
