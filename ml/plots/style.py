@@ -52,7 +52,7 @@ def save(figure: Figure, file: Path, title: str) -> None:
 
 
 def equal_bins(values: np.ndarray, bins: int = BINS) -> list[np.ndarray]:
-    """Row numbers by rising value in groups of equal size, as metrics bin them: equal values share one; none is empty."""
+    """Row numbers by rising value in groups of equal size, as metrics bin them: ties share one; none is empty."""
     return list(numbered_bins(values, bins).values())
 
 

@@ -47,10 +47,9 @@ def hazard_curve(axes: Axes, examples: Examples, forecast: Forecast) -> None:
     axes.plot([], [], "--", color=REFERENCE, label="predicted (mean)")
     axes.plot([], [], "-", color=REFERENCE, label="observed (Kaplan–Meier, 95 %)")
     axes.axvline(forecast.horizons.churn_days, color=REFERENCE, linewidth=1, linestyle=":")
-    axes.annotate(
-        f"churn: {forecast.horizons.churn_days} days",
-        (forecast.horizons.churn_days, 0.01), rotation=90, va="bottom", ha="right", fontsize=8, color=REFERENCE,
-    )  # fmt: skip
+    label = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 8, "color": REFERENCE}
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    axes.text(forecast.horizons.churn_days, 0.45, f"churn: {forecast.horizons.churn_days} days", bbox=box, **label)
     axes.set(
         title="No purchase yet: predicted and observed",
         xlabel="days after the cutoff",
@@ -58,4 +57,4 @@ def hazard_curve(axes: Axes, examples: Examples, forecast: Forecast) -> None:
         ylim=(0, 1.02),
         xlim=(0, longest),
     )
-    axes.legend(frameon=False, fontsize=8.5, loc="upper right")
+    axes.legend(frameon=False, fontsize=8.5, loc="best")
