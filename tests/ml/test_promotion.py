@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from expectations.errors import DataError, SetupError
+from ml.champion import verdict_of
 from ml.examples import LIFE_NAMES, Examples, Inputs
 from ml.forecast import Forecast
 from ml.horizons import Horizons
 from ml.promotion import judge, out_of_bounds, paired_gain
+from ml.protocols import Population
+from ml.saved import About
 from ml.scoring_rules import auc, brier
 from ml.settings import PromotionSettings
 
@@ -116,3 +120,61 @@ def test_the_deciding_metric_can_be_spend(truth, came):
     assert judge(came, forecast(truth), forecast(noisy(truth, 1.5)), spend).is_promotion
     with pytest.raises(ValueError, match="deciding_metric must be brier, auc or normalised_gini, found 'profit'"):
         PromotionSettings(deciding_metric="profit")
+
+
+class Standing:
+    """A champion that says what it is told to."""
+
+    def __init__(self, says: Forecast | Exception, cutoff: str = "2020-04-01", horizons: Horizons = HORIZONS) -> None:
+        self.says, self.label = says, "lifestage_behaviour/3"
+        self.about = About("gru", 0, cutoff, horizons, Population())
+
+    def forecast(self, inputs: Inputs) -> Forecast:
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+@pytest.fixture
+def against(monkeypatch, came, truth):
+    """``against(champion)``: the verdict on the true probabilities; an exception: the champion cannot be loaded."""
+
+    def judged(standing, challenger=None, version=3):
+        def load(*_):
+            if isinstance(standing, Exception):
+                raise standing
+            return standing
+
+        monkeypatch.setattr("ml.champion.champion", lambda _: version)
+        monkeypatch.setattr("ml.predict.load_predictor", load)
+        return verdict_of(came, challenger or forecast(truth), "2020-05-01", SETTINGS, 0)
+
+    return judged
+
+
+def test_the_first_version_ever_is_champion_whatever_its_bounds(against, truth):
+    verdict = against(None, forecast(np.clip(truth * 1.3, 0, 0.999)), version=None)
+    assert verdict.is_promotion
+    assert "the first version ever" in verdict.summary
+    assert "beyond its bound: total buyers foretold +" in verdict.summary
+
+
+def test_a_champion_that_scores_no_more_gives_way(against):
+    for error in (SetupError("saved by an earlier version"), DataError("trained on other features")):
+        verdict = against(error)
+        assert verdict.is_promotion
+        assert verdict.summary.startswith(f"champion lifestage_behaviour/3 scores no more: {error}")
+    other = Standing(None, horizons=Horizons((7, 14), 14, (14,)))
+    assert "looks at other horizons" in against(other).summary
+
+
+def test_a_champion_that_has_seen_the_window_or_cannot_be_asked_stays(against):
+    (reason,) = against(Standing(None, cutoff="2020-05-02")).reasons
+    assert reason.endswith("it was trained as of 2020-05-02 and has learned what followed 2020-05-01")
+    (reason,) = against(Standing(DataError("lake/sequences is missing"))).reasons
+    assert reason == "champion lifestage_behaviour/3 cannot be asked: lake/sequences is missing"
+
+
+def test_a_champion_is_asked_for_the_same_customers(against, truth):
+    assert against(Standing(forecast(noisy(truth, 1.0)))).is_promotion
+    assert against(Standing(forecast(truth))).reasons == ("no gain in brier is shown: +0.00000 [+0.00000, +0.00000]",)
