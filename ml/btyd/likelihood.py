@@ -34,7 +34,7 @@ def maximise(
         if found.success:
             break
     slope = np.abs(found.jac[(logs > LOG_BOUNDS[0]) & (logs < LOG_BOUNDS[1])]).max(initial=0.0)
-    if not np.isfinite(found.fun) or slope > 1e-4:
+    if not np.isfinite(found.fun) or slope > 1e-3:
         raise DataError(
             f"{what} found no maximum of its likelihood (slope {slope:.2g} where it stopped, at "
             f"{', '.join(f'{value:.4g}' for value in np.exp(logs))}): too few customers bought again to tell"

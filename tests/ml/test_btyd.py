@@ -196,6 +196,17 @@ def test_what_is_foretold_comes_true_in_a_simulated_shop(drop_at_once: bool) -> 
         assert expected[stratum].mean() == pytest.approx(after[stratum].mean(), abs=error)
 
 
+def test_where_nobody_drops_out_everybody_is_found_alive() -> None:
+    # Nothing tells a and b, nor s and beta, but for what they say together: a ridge without a summit.
+    rng = np.random.default_rng(4)
+    age = np.full(4000, 40.0)
+    x = rng.poisson(rng.gamma(2.0, 0.1, 4000) * age).astype(float)
+    rows = Histories.of(x, np.where(x > 0, age * rng.random(4000) ** (1 / np.maximum(x, 1)), 0.0), age)
+    for model in (BetaGeometric.fit(rows), BetaGeometric.fit(rows, is_modified=True), ParetoNbd.fit(rows)):
+        assert model.probability_alive(rows).mean() > 0.97
+        assert model.expected_purchases(rows, 10.0).mean() == pytest.approx(x.mean() / 4, rel=0.05)
+
+
 def test_pareto_nbds_silence_is_that_of_lives_drawn_from_what_is_known() -> None:
     # A living customer with x purchases in T weeks: rate ~ Gamma(r+x, alpha+T), remaining life ~ Pareto(s, beta+T).
     rng, rows, weeks = np.random.default_rng(1), Histories.of([3], [20], [30]), 26.0
@@ -224,6 +235,7 @@ def test_gamma_gamma_finds_what_purchases_were_drawn_from() -> None:
 
 
 @EVERY
+@settings(max_examples=40)
 @given(x=st.integers(0, 3000), age=st.floats(0, 500), share=st.floats(0, 1), weeks=st.floats(0.1, 200))
 def test_answers_are_numbers_in_their_bounds_and_agree(
     model: BetaGeometric | ParetoNbd, x: int, age: float, share: float, weeks: float
