@@ -21,7 +21,9 @@ def told_examples(customers: int = 1500, quiet: int = 100, seed: int = 0) -> Exa
     rng = np.random.default_rng(seed)
     features = rng.integers(1, 20, (customers, len(FEATURE_NAMES))).astype(float)
     features[:, PLACE["gap_mean_days"]] = USUAL_GAP_DAYS
-    features[:, PLACE["recency_days"]] = np.where(np.arange(customers) < quiet, QUIET_DAYS, rng.integers(1, 15, customers))
+    features[:, PLACE["recency_days"]] = np.where(
+        np.arange(customers) < quiet, QUIET_DAYS, rng.integers(1, 15, customers)
+    )
     features[:, PLACE["age"]] = np.where(rng.random(customers) < 0.5, rng.integers(18, 80, customers), np.nan)
     life = {name: rng.integers(1, 20, customers).astype(float) for name in LIFE_NAMES}
     life["tenure_days"] = np.where(rng.random(customers) < 0.2, 10.0, 400.0)
