@@ -22,6 +22,8 @@ TRUSTED_TYPES = [
     "ml.impute.Imputer",
     "ml.impute.UnseenToZero",
     "ml.models.hazard.Hazard",
+    "ml.models.parts.GeometricMean",
+    "ml.models.parts.clipped",
     "ml.models.parts.signed_log1p",
     "ml.models.spend.Spend",
     "numpy.dtype",
