@@ -33,7 +33,7 @@ class Gate:
     past_gap, fade_gap  how much better the coming window may be known than the past one, and than the one after it
     certain             from where on the coming window is known almost without error
     min_cases           customers of either outcome that a window needs, or it is not looked at
-    max_customers       that are looked at, chosen by their keys' order in a shuffle
+    max_rows            that are looked at, about: whole customers, drawn by chance
     sure                standard deviations, over resampled customers, that a gap must lie above its bound
     """
 
@@ -41,7 +41,7 @@ class Gate:
     fade_gap: float = 0.1
     certain: float = 0.485
     min_cases: int = 30
-    max_customers: int = 3000
+    max_rows: int = 30_000
     sure: float = 3.0
     resamples: int = 100
 
@@ -81,16 +81,17 @@ def find_leaks(train: Examples, names: tuple[str, ...] = FEATURE_NAMES, gate: Ga
     train = _sampled(train, gate)
     values = np.where(np.isnan(train.inputs.features), -np.inf, train.inputs.features)
     worst: dict[str, Leak] = {}
-    for looks in looks_of(train, gate.min_cases).values():
+    # Those that know the coming window better than the past one come first: their own past foresees nothing honestly.
+    for (check, days), looks in sorted(
+        looks_of(train, gate.min_cases).items(), key=lambda found: found[0][0] != "past"
+    ):
         coming, other = distances(values, looks)
-        bound = _bound(looks[0].check, gate)
-        for n in np.flatnonzero(coming - other > bound):
-            is_sure = _is_sure(values[:, n], looks, train.inputs.customer_keys, bound, gate)
-            if not is_sure or (
-                looks[0].check != "past" and coming[n] - foreseen(train, values, looks) <= gate.fade_gap
-            ):
+        honest = values[:, [name not in worst for name in names]]
+        for n in np.flatnonzero(coming - other > _bound(check, gate)):
+            is_sure = _is_sure(values[:, n], looks, train.inputs.customer_keys, _bound(check, gate), gate)
+            if not is_sure or (check != "past" and coming[n] - foreseen(train, honest, looks) <= gate.fade_gap):
                 continue
-            leak = Leak(names[n], looks[0].check, looks[0].days, float(coming[n]), float(other[n]))
+            leak = Leak(names[n], check, days, float(coming[n]), float(other[n]))
             if leak.feature not in worst or _excess(leak, gate) > _excess(worst[leak.feature], gate):
                 worst[leak.feature] = leak
     return sorted(worst.values(), key=lambda leak: -_excess(leak, gate))
@@ -119,8 +120,8 @@ def _is_sure(values: np.ndarray, looks: list[Look], keys: np.ndarray, bound: flo
 
 
 def _sampled(train: Examples, gate: Gate) -> Examples:
-    people = np.unique(train.inputs.customer_keys)
-    if len(people) <= gate.max_customers:
+    if len(train) <= gate.max_rows:
         return train
-    chosen = np.random.default_rng(0).choice(people, gate.max_customers, replace=False)
+    people = np.unique(train.inputs.customer_keys)
+    chosen = np.random.default_rng(0).choice(people, len(people) * gate.max_rows // len(train), replace=False)
     return train.rows(np.isin(train.inputs.customer_keys, chosen))
