@@ -48,7 +48,9 @@ def arg_parser() -> argparse.ArgumentParser:
     when.add_argument("--study", choices=tuple(STUDIES), help="the cutoffs of a public study instead")
     parser.add_argument("--kind", choices=tuple(LISTED), action="append", help="default: both")
     parser.add_argument(
-        "--last-orders", action="store_true", help="test on each customer's last order too, as published numbers do"
+        "--last-orders",
+        action="store_true",
+        help="test on each customer's last order in the lake too, as published numbers do",
     )
     parser.add_argument("--seed", type=int, default=0, help="of training rows and the bootstrap (default: 0)")
     return parser
@@ -78,6 +80,8 @@ def learn_and_test(
     kind: "Kind", protocol: "Protocol", seed: int, with_last_orders: bool, home: HomePath = None
 ) -> Result:
     """Reads, fits on what came before the tests, tests."""
+    from expectations.behaviour import CUSTOMER_PRODUCT
+    from ml.home import partition_days
     from ml.ranking.baskets import day_number, read_baskets
     from ml.ranking.evaluation import at_cutoff, summed_up
     from ml.ranking.last_orders import on_last_orders
@@ -86,6 +90,8 @@ def learn_and_test(
     horizon = protocol.horizons.churn_days
     settings = RankerSettings(kind=kind, horizon_days=horizon, judged_at=LISTED[kind], seed=seed)
     until = date.fromordinal(protocol.tests[-1].toordinal() + horizon)
+    if with_last_orders:
+        until = max(until, *partition_days(CUSTOMER_PRODUCT, home))
     baskets = read_baskets(kind, until, home)
     valid, tests = day_number(protocol.valid), [day_number(day) for day in protocol.tests]
     train = [day for day in map(day_number, protocol.train) if day + horizon <= valid]

@@ -98,6 +98,12 @@ class Targets:
         return is_member(self.pairs, pairs)
 
 
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Each value once, rising. Fast where long stretches rise already."""
+    ordered = np.sort(values, kind="stable")
+    return ordered[np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)]]
+
+
 def is_member(known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Whether each of ``wanted`` is in ``known``, which is sorted."""
     if not len(known):
@@ -116,7 +122,7 @@ def next_baskets(baskets: Baskets, cutoff: int, horizon_days: int) -> Targets:
 
 def targets_of(chosen: Baskets) -> Targets:
     """Every customer's rows as one basket."""
-    pairs = np.unique(chosen.pair)
+    pairs = distinct(chosen.pair)
     items = len(chosen.items)
     return Targets(pairs, np.bincount(pairs // items, minlength=len(chosen.customer_keys)), items)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.ranking.baskets import Baskets
+from ml.ranking.baskets import Baskets, distinct
 from ml.ranking.facts import Facts
 
 HALF_LIVES = (7, 21, 60, 180)
@@ -82,14 +82,13 @@ def candidates(seen: Baskets, facts: Facts, as_of: np.ndarray, own: int, popular
     everybody = _popular(facts, popular)
     customers = np.flatnonzero(np.diff(days.starts) > 0)
     offered = (customers[:, None] * len(seen.items) + everybody).ravel()
-    added = np.setdiff1d(offered, pair, assume_unique=True)
-    order = np.argsort(np.r_[pair, added], kind="stable")
-    whole = np.r_[pair, added][order]
+    whole = distinct(np.r_[pair, offered])
+    at = np.searchsorted(whole, pair)
     customer, item = whole // len(seen.items), whole % len(seen.items)
     columns = {}
     for name in OWN_NAMES:
-        missing = np.full(len(added), np.nan if name in NO_PURCHASE else 0.0)
-        columns[name] = np.r_[own_features[name], missing][order]
+        columns[name] = np.full(len(whole), np.nan if name in NO_PURCHASE else 0.0)
+        columns[name][at] = own_features[name]
     columns |= {f"item_{name}": facts.columns[name][item] for name in ITEM_NAMES}
     columns["days_since_to_item_between"] = _ratio(columns["days_since"], columns["item_days_between"])
     about = _customer(bought, days, as_of)
@@ -109,7 +108,7 @@ def _runs(sorted_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _days_of(bought: Baskets, customers: int) -> _Days:
-    key = np.unique(bought.customer.astype(np.int64) << 32 | bought.day)
+    key = distinct(bought.customer.astype(np.int64) << 32 | bought.day)
     customer, day = key >> 32, key & 0xFFFFFFFF
     starts = np.searchsorted(customer, np.arange(customers + 1))
     return _Days(starts, customer, day, starts[customer + 1] - 1 - np.arange(len(day)))
@@ -204,7 +203,7 @@ def _group(
     ago = as_of[bought.customer] - bought.day
     weight = 0.5 ** (ago / 60)
     in_group, total = np.bincount(place, weight, len(known)), np.bincount(bought.customer, weight, len(as_of))
-    on_days = np.unique(place.astype(np.int64) << 32 | bought.day)
+    on_days = distinct(place.astype(np.int64) << 32 | bought.day)
     place, day = on_days >> 32, on_days & 0xFFFFFFFF
     count = np.bincount(place, minlength=len(known))
     first, last = (values.astype(np.float64) for values in _least_most(place, day, len(known)))

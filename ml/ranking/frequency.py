@@ -19,6 +19,8 @@ FREQUENCIES = (
 """What personal frequency can be counted by: each purchase as one, or less the older it is."""
 TIE = 1e-6
 """Of equally frequent items the more popular comes first, and popular items fill up a list."""
+TIFU_CHUNK = 256
+"""Customers whose distances to all others are in memory at a time."""
 
 
 def popularity(found: Candidates) -> np.ndarray:
@@ -68,15 +70,17 @@ def tifu_knn(seen: Baskets, found: Candidates, settings: Tifu = Tifu()) -> np.nd
     """(rows,) alpha x the customer's own vector + (1 - alpha) x the mean of the nearest ones', by Euclid."""
     own = customer_vectors(seen, settings)
     squares = np.asarray(own.multiply(own).sum(axis=1)).ravel()
-    score = np.empty(len(found.item))
-    bounds = np.searchsorted(found.customer, np.arange(len(squares) + 1))
     near = min(settings.neighbours, len(squares) - 1)
-    for customer in np.flatnonzero(np.diff(bounds)):
-        rows = slice(bounds[customer], bounds[customer + 1])
-        distance = squares - 2 * np.asarray((own @ own[customer].T).todense()).ravel()
-        distance[customer] = np.inf
-        nearest = np.argpartition(distance, near - 1)[:near] if near else np.zeros(0, np.int64)
-        mean = np.asarray(own[nearest].sum(axis=0)).ravel() / max(near, 1)
-        mine = np.asarray(own[customer].todense()).ravel()
-        score[rows] = (settings.alpha * mine + (1 - settings.alpha) * mean)[found.item[rows]]
+    bounds = np.searchsorted(found.customer, np.arange(len(squares) + 1))
+    score = np.empty(len(found.item))
+    for first in range(0, len(squares), TIFU_CHUNK):
+        mine = np.arange(first, min(first + TIFU_CHUNK, len(squares)))
+        distance = squares - 2 * (own[mine] @ own.T).toarray()
+        distance[np.arange(len(mine)), mine] = np.inf
+        nearest = np.argpartition(distance, near - 1, axis=1)[:, :near] if near else np.zeros((len(mine), 0), int)
+        places = np.repeat(np.arange(len(mine)), near), nearest.ravel()
+        mean = csr_matrix((np.full(nearest.size, 1 / max(near, 1)), places), shape=distance.shape) @ own
+        blend = (settings.alpha * own[mine] + (1 - settings.alpha) * mean).toarray()
+        rows = slice(bounds[mine[0]], bounds[mine[-1] + 1])
+        score[rows] = blend[found.customer[rows] - first, found.item[rows]]
     return score

@@ -33,8 +33,8 @@ class RankerSettings:
     """
 
     kind: Kind = "product"
-    own: int = 300
-    popular: int = 60
+    own: int = 150
+    popular: int = 20
     horizon_days: int = 28
     judged_at: int = 10
     negatives: float = 0.1
