@@ -41,8 +41,8 @@ class Config:
     encoder: str = "gru"
     width: int = 32
     layers: int = 1
-    hidden: tuple[int, ...] = (64, 32)
-    dropout: float = 0.2
+    hidden: tuple[int, ...] = (32,)
+    dropout: float = 0.35
     clip_deviations: float = 4.0
     pieces: int = 8
     buckets: Buckets = field(default_factory=Buckets)

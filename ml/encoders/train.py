@@ -52,7 +52,7 @@ class Training:
     """
 
     learning_rate: float = 3e-3
-    weight_decay: float = 0.02
+    weight_decay: float = 1.0
     batch_rows: int = 512
     averaging: float = 0.99
     max_epochs: int = 30

@@ -32,9 +32,10 @@ class Sequence:
     uses_sequences: ClassVar[bool] = True
     space: ClassVar[Space] = {
         "learning_rate": (3e-3, 1.5e-3, 5e-3),
-        "dropout": (0.2, 0.1, 0.35),
-        "hidden": ((64, 32), (128, 32)),
-        "weight_decay": (0.02, 0.2),
+        "dropout": (0.35, 0.2, 0.5),
+        "hidden": ((32,), (64, 32)),
+        "weight_decay": (1.0, 0.1),
+        "pieces": (8, 0),
     }
 
     def __init__(self, name: str, seed: int = 0, budget: str = "quick") -> None:

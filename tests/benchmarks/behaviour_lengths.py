@@ -12,6 +12,11 @@ from ml.examples import LIFE_NAMES, Inputs
 from ml.home import partition_folder
 
 CUTOFF = date(2017, 9, 9)
+CHUNK = 50_000
+"""Customers whose events are drawn at a time."""
+
+LIMITS = {"event_type": 14, "brand_hash": 2**20, "channel": 3, "hour": 24, "weekday": 7, "price_bucket": 200}
+"""Below which the values of an array lie."""
 
 # Place n: households of n tokens (visits), and mean events (lines) of each.
 HOUSEHOLDS = (
@@ -34,24 +39,16 @@ def write_home(home: Path, customers: int, seed: int = 0) -> Inputs:
     tokens = np.repeat(np.arange(len(counts)), counts)[rng.integers(0, counts.sum(), customers)]
     lengths = np.maximum(np.array(EVENTS)[tokens], tokens)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    events = offsets[-1]
-    # Token n of a customer begins at event n · lengths / tokens, so that all are of like size; a day lies between them.
-    place = np.arange(events) - np.repeat(offsets[:-1], lengths)
-    age = (np.repeat(tokens, lengths) - 1 - place * np.repeat(tokens, lengths) // np.repeat(lengths, lengths)) * 4
     folder = partition_folder(SEQUENCES, CUTOFF, home)
     folder.mkdir(parents=True)
-    today = (CUTOFF - date(1970, 1, 1)).days * 86_400
-    limits = {"event_type": 14, "brand_hash": 2**20, "channel": 3, "hour": 24, "weekday": 7, "price_bucket": 200}
-    for array in EVENT_ARRAYS:
-        if array.name == "age_days":
-            values = age
-        elif array.name == "event_seconds":
-            values = today - age * 86_400
-        elif array.name == "text_row":
-            values = np.full(events, -1, np.int32)
-        else:
-            values = rng.integers(0, limits.get(array.name, 2**31), events, dtype=np.uint32)
-        np.save(folder / f"{array.name}.npy", values.astype(array.dtype))
+    files = {
+        array.name: np.lib.format.open_memmap(folder / f"{array.name}.npy", "w+", array.dtype, (int(offsets[-1]),))
+        for array in EVENT_ARRAYS
+    }
+    for start in range(0, customers, CHUNK):
+        some = slice(start, start + CHUNK)
+        for name, values in _events(tokens[some], lengths[some], rng).items():
+            files[name][offsets[start] : offsets[start] + len(values)] = values
     keys = np.array([f"{n:064x}" for n in range(customers)])
     np.save(folder / "customer_keys.npy", keys.astype("S"))
     np.save(folder / "offsets.npy", offsets.astype(np.int64))
@@ -62,6 +59,20 @@ def write_home(home: Path, customers: int, seed: int = 0) -> Inputs:
     features = rng.exponential(10, (customers, len(FEATURE_NAMES)))
     life = dict.fromkeys(LIFE_NAMES, np.ones(customers))
     return Inputs(home, keys, np.full(customers, np.datetime64(CUTOFF)), features, life)
+
+
+def _events(tokens: np.ndarray, lengths: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random events of customers of so many ``tokens``, which are four days apart and of like size."""
+    ends = np.cumsum(lengths)
+    place = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+    age = 4 * (np.repeat(tokens, lengths) - 1 - place * np.repeat(tokens, lengths) // np.repeat(lengths, lengths))
+    known = {
+        "age_days": age,
+        "event_seconds": (CUTOFF - date(1970, 1, 1)).days * 86_400 - age * 86_400,
+        "text_row": np.full(len(age), -1),
+    }
+    rest = [array.name for array in EVENT_ARRAYS if array.name not in known]
+    return known | {name: rng.integers(0, LIMITS.get(name, 2**31), len(age), dtype=np.uint32) for name in rest}
 
 
 def described(events: np.ndarray, tokens: np.ndarray) -> str:

@@ -343,7 +343,7 @@ def order_home(tmp_path, customers: int):
 class Quick(Sequence):
     space: ClassVar = {
         "learning_rate": (1e-2,), "width": (16,), "hidden": ((16,),), "max_epochs": (20,), "patience_epochs": (20,),
-        "batch_rows": (64,), "averaging": (0.9,), "dropout": (0.0,),
+        "batch_rows": (64,), "averaging": (0.9,), "dropout": (0.0,), "weight_decay": (0.02,),
     }  # fmt: skip
 
 

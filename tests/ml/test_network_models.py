@@ -85,7 +85,7 @@ class BriefValue(ValueNetwork):
 class BriefStack(Stack):
     network_space = staticmethod(lambda: BRIEF)
     classifier_space: ClassVar = {"max_iter": (5,)}
-    regressor_space: ClassVar = {"max_iter": (5,)}
+    regressor_space: ClassVar = {"max_iter": (5,), "alpha": (0.03,)}
 
 
 @pytest.mark.parametrize("model_class", [BriefValue, BriefStack])
