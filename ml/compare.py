@@ -87,7 +87,7 @@ def compare(source: str, home: Path, budget: str, models: list[str]) -> "Report"
     protocol = study(source)
     require_snapshots(protocol, home, any(kind(name).uses_sequences for name in models))
     scene = stage(protocol, load_parts(protocol, home))
-    log.info("%s", described(scene))
+    log.info("%s; %s", *described(scene))
     require_no_leak(scene.parts.train)
     judge = Judge(source, scene, RESAMPLES[budget])
     answers, left_out = asked(models, budget, scene, judge)

@@ -78,7 +78,7 @@ def printed(rows: list[Row], scene: Stage, judge: Judge, answers: list[Answers],
         strata_block(numbers, task, models, champion) for task in (Task("churn", horizons.churn_days), *first_money)
     ]
     blocks.append(seconds_block(numbers, models, champion))
-    lines = [described(scene), "* champion, by validation"]
+    lines = [*described(scene), "* champion, by validation"]
     for block in blocks:
         lines += ["", *block] if block else []
     return [*lines, "", *NOTES, "", *sentences(judge, answers, champion, scene)]
@@ -106,12 +106,13 @@ def sentence(task: str, metric: str, ours: str, theirs: str, gap: tuple[float, f
     return f"{task}: {ours} {verdict} {theirs}, {name} {shown}."
 
 
-def described(scene: Stage) -> str:
+def described(scene: Stage) -> list[str]:
+    """What is fitted on, and what is judged on."""
     parts = scene.parts
     train, valid = np.unique(parts.train.inputs.cutoffs), parts.valid.inputs.cutoffs[0]
     tests = ", ".join(str(test.inputs.cutoffs[0]) for test in parts.tests)
-    folds = f", {len(scene.splits)} folds of customers" if len(scene.splits) > 1 else ""
-    return (
-        f"train {len(parts.train):,} rows as of {train[0]} … {train[-1]}, valid {len(parts.valid):,} as of {valid}, "
-        f"test {sum(map(len, parts.tests)):,} as of {tests}{folds}"
-    )
+    folds = f", in {len(scene.splits)} folds of customers" if len(scene.splits) > 1 else ""
+    return [
+        f"train {len(parts.train):,} rows as of {train[0]} … {train[-1]}, valid {len(parts.valid):,} as of {valid}",
+        f"test {sum(map(len, parts.tests)):,} rows as of {tests}{folds}",
+    ]
