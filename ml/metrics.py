@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
 
 def model_metrics(home: HomePath = None, cutoff: date | None = None) -> tuple[str, dict[str, dict[str, float]]]:
     """(cutoff, model → metrics), the one that was registered first: the champion's training, or the latest one."""
-    from ml.runs import KIND
+    from ml.plan import KIND
     from ml.tracking import mlflow_for, runs_of
 
     if cutoff is None:

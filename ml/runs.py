@@ -1,20 +1,15 @@
-"""One training as MLflow runs: what decides its outcome, and how each fitted model is written down."""
+"""Each fitted model of a training as an MLflow run: measured, drawn, told, saved."""
 
-import hashlib
-import json
 import logging
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import date
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from expectations.behaviour import FEATURE_NAMES
 from ml.cohorts import Parts
 from ml.home import HomePath
-from ml.protocols import Protocol
+from ml.plan import Plan, params_of, tags_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,29 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KIND = "training"
 EXAMPLE_ROWS = 4
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that decides the outcome of a training."""
-
-    protocol: Protocol
-    models: tuple[str, ...]
-    budget: str
-    seed: int
-    data_digest: str
-
-    @property
-    def cutoff(self) -> date:
-        return self.protocol.tests[-1]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over data, settings and code: a training with an equal digest gives equal models."""
-        said = [FEATURE_NAMES, asdict(self.protocol), self.models, self.budget, self.seed, self.data_digest, _code()]
-        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -68,6 +41,7 @@ class Logged:
     """One run: what promotion and registration ask of it."""
 
     fitted: Fitted
+    run_name: str
     run_id: str
     model_uri: str
     metrics: dict[str, float]
@@ -83,9 +57,10 @@ class RunWriter:
 
     def __call__(self, fitted: Fitted) -> Logged:
         from ml.judging import auc_interval, measure, threshold_of
-        from ml.tracking import Run, log_run
+        from ml.model_run import Run, log_run
 
         self.first = self.first or fitted
+        name = fitted.name if fitted.seed == self.plan.seed else f"{fitted.name}_seed_{fitted.seed}"
         threshold = threshold_of(self.parts.valid, fitted.valid)
         judged = {"valid": (self.parts.valid, fitted.valid), "test": (self.test, fitted.test)}
         metrics = {
@@ -99,20 +74,29 @@ class RunWriter:
         params = params_of(self.plan, self.parts) | {"model": fitted.name, "seed": fitted.seed}
         params |= {"threshold": threshold, **{k: v for k, v in fitted.model.params().items() if k not in params}}
         with TemporaryDirectory(prefix="lifestage-run-") as folder:
+            artifacts = self._artifacts(Path(folder) / "artifacts", fitted, threshold, params)
             run = Run(
-                name=fitted.name,
-                tags=tags_of(self.plan) | {"lifestage.model": fitted.name, "lifestage.kind": "model"},
+                name=name,
+                tags=self._tags(fitted, artifacts),
                 params=params,
                 metrics=metrics,
-                artifacts=self._artifacts(Path(folder) / "artifacts", fitted, threshold, params),
+                artifacts=artifacts,
                 saved=self._saved(Path(folder) / "saved", fitted),
                 example=self._example,
                 history=fitted.model.history,
                 parent=self.parent,
             )
             run_id, uri = log_run(run, self.home)
-        log.info("%-20s %s  fitted in %.1f s", fitted.name, summary_of(metrics), fitted.fit_seconds)
-        return Logged(fitted, run_id, uri, metrics)
+        log.info("%-20s %s  fitted in %.1f s", name, summary_of(metrics), fitted.fit_seconds)
+        return Logged(fitted, name, run_id, uri, metrics)
+
+    def _tags(self, fitted: Fitted, artifacts: Path) -> dict[str, str]:
+        """For search; and the card's numbers, which a run opens with in the UI."""
+        from ml.card import description
+
+        told = description((artifacts / "model_card.md").read_text(encoding="utf-8"))
+        own = {"lifestage.model": fitted.name, "lifestage.kind": "model", "mlflow.note.content": told}
+        return tags_of(self.plan) | own
 
     def explain(self, logged: Logged) -> None:
         """Adds to a run why its model says what it says: importance, contributions, customers in words."""
@@ -187,55 +171,6 @@ class RunWriter:
         return pd.DataFrame({"customer_key": rows["customer_key"]} | dates | {n: rows[n].astype(float) for n in names})
 
 
-def tags_of(plan: Plan) -> dict[str, str]:
-    """What all runs of a training have in common, for search."""
-    from expectations.version import code_version
-
-    return {
-        "lifestage.cutoff": str(plan.cutoff),
-        "lifestage.budget": plan.budget,
-        "lifestage.training_digest": plan.digest,
-        "lifestage.data_digest": plan.data_digest,
-        "lifestage.code_version": code_version(),
-    }
-
-
-def params_of(plan: Plan, parts: Parts) -> dict[str, object]:
-    """Cutoffs, horizons, population and data of a training, written beside every number of it."""
-    from expectations.version import code_version
-
-    protocol = plan.protocol
-    examples = {"train": parts.train, "valid": parts.valid, "test": parts.tests[-1]}
-    return {
-        "cutoff_test": str(plan.cutoff),
-        "cutoff_valid": str(protocol.valid),
-        "cutoffs_train": " ".join(map(str, protocol.train)),
-        **{f"examples_{part}": len(rows) for part, rows in examples.items()},
-        **{name: _shown(value) for name, value in _flat(protocol)},
-        "data_digest": plan.data_digest,
-        "code_version": code_version(),
-        "budget": plan.budget,
-    }
-
-
 def summary_of(metrics: dict[str, float]) -> str:
     shown = {"AUC": "test_auc", "Brier": "test_brier", "ECE": "test_calibration_error", "Gini": "test_normalised_gini"}
     return "test  " + "  ".join(f"{title} {metrics[name]:.4f}" for title, name in shown.items() if name in metrics)
-
-
-def _flat(protocol: Protocol) -> Iterator[tuple[str, object]]:
-    yield from asdict(protocol.horizons).items()
-    yield from asdict(protocol.population).items()
-
-
-def _shown(value: object) -> object:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else value
-
-
-@cache
-def _code() -> str:
-    """SHA-256 of every file of code here, as it was when first asked for."""
-    digest, here = hashlib.sha256(), Path(__file__).parent
-    for file in sorted(here.rglob("*.py")):
-        digest.update(str(file.relative_to(here)).encode() + file.read_bytes())
-    return digest.hexdigest()

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ml.cohorts import Parts
+    from ml.plan import Plan
     from ml.promotion import Verdict
     from ml.protocols import Protocol
-    from ml.runs import Fitted, Logged, Plan
+    from ml.runs import Fitted, Logged
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ def main(args: argparse.Namespace) -> None:
 
     from ml.comparing.store import data_digest
     from ml.leaks import require_no_leak
+    from ml.plan import Plan
     from ml.registry import MODEL_NAME
-    from ml.runs import Plan
     from ml.settings import load_model_settings
 
     settings = load_model_settings(args.home)
@@ -97,9 +98,10 @@ def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Prot
 
 def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
     """Fits and logs every model, registers the best, and judges whether it becomes champion."""
+    from ml.plan import KIND, params_of, tags_of
     from ml.promotion import gain_metrics
     from ml.registry import MODEL_NAME, register
-    from ml.runs import KIND, RunWriter, params_of, tags_of
+    from ml.runs import RunWriter
     from ml.tracking import log_metrics, open_run, set_tags
 
     tags = tags_of(plan) | {"lifestage.kind": KIND}
@@ -110,14 +112,14 @@ def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
         best = best_of(logged, home)
         write.explain(best)
         version = register(best.run_id, best.model_uri, home)
-        rivals = {one.fitted.name: one.fitted.test for one in logged if one.fitted.name != best.fitted.name}
+        rivals = {one.run_name: one.fitted.test for one in logged if one is not best}
         gains = gain_metrics("auc", rivals, parts.tests[-1], best.fitted.test, plan.seed)
         log_metrics(best.run_id, gains, home)
         log.info("best on validation: %s, registered as %s/%d", best.fitted.name, MODEL_NAME, version)
         verdict = decide(version, best, plan, parts, home)
         told = {
             "lifestage.model_version": f"{MODEL_NAME}/{version}",
-            "lifestage.best_model": best.fitted.name,
+            "lifestage.best_model": best.run_name,
             "lifestage.promotion": "; ".join(verdict.reasons) or "promoted",
         }
         for run_id in (parent, best.run_id):
@@ -187,7 +189,7 @@ def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str
 
 def trained_version(plan: "Plan", home: str | None) -> int | None:
     """The registered version of an equal training that was finished."""
-    from ml.runs import KIND
+    from ml.plan import KIND
     from ml.tracking import runs_of
 
     tags = {"lifestage.training_digest": plan.digest, "lifestage.kind": KIND}

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from expectations.errors import SetupError
+from ml.model_run import Run, log_run
 from ml.registry import champion, promote, register, required_champion, run_of_version
-from ml.tracking import Run, log_run
 
 START_LIMIT_S = 90
 

@@ -17,9 +17,9 @@ import pytest
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.segments import SCORES
 from ml import metrics, promote, resolve, rollback, train
+from ml.plan import KIND, Plan
 from ml.predict import load_frame, load_predictor, saved_folder
 from ml.registry import CHALLENGER, CHAMPION, MODEL_NAME, champion
-from ml.runs import KIND, Plan
 from ml.scores import score_columns
 from ml.tracking import initialise, mlflow_for
 
@@ -391,9 +391,10 @@ def test_without_champion_or_server_the_message_says_what_to_do(tmp_path, shop_h
 
 def test_registry_on_postgresql(warehouse_home, trained, cutoff):
     """MLflow's tables and our reading of them on the server that ships; no row is written twice."""
+    from ml.model_run import Run, log_run
     from ml.registry import promote as crown
     from ml.registry import register, required_champion
-    from ml.tracking import Run, artifact_root, log_run
+    from ml.tracking import artifact_root
 
     server_log = warehouse_home.path / "postgres" / "server.log"
     assert initialise(warehouse_home.path) == initialise(warehouse_home.path)

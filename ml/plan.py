@@ -1,0 +1,86 @@
+"""All that decides the outcome of a training, and how its runs tell of it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+from expectations.behaviour import FEATURE_NAMES
+from ml.cohorts import Parts
+from ml.protocols import Protocol
+
+KIND = "training"
+"""Tag lifestage.kind of the run that a training's models hang below."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the outcome of a training."""
+
+    protocol: Protocol
+    models: tuple[str, ...]
+    budget: str
+    seed: int
+    data_digest: str
+
+    @property
+    def cutoff(self) -> date:
+        return self.protocol.tests[-1]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over data, settings and code: a training with an equal digest gives equal models."""
+        said = [FEATURE_NAMES, asdict(self.protocol), self.models, self.budget, self.seed, self.data_digest, _code()]
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def tags_of(plan: Plan) -> dict[str, str]:
+    """What all runs of a training have in common, for search."""
+    from expectations.version import code_version
+
+    return {
+        "lifestage.cutoff": str(plan.cutoff),
+        "lifestage.budget": plan.budget,
+        "lifestage.training_digest": plan.digest,
+        "lifestage.data_digest": plan.data_digest,
+        "lifestage.code_version": code_version(),
+    }
+
+
+def params_of(plan: Plan, parts: Parts) -> dict[str, object]:
+    """Cutoffs, horizons, population and data of a training, written beside every number of it."""
+    from expectations.version import code_version
+
+    protocol = plan.protocol
+    examples = {"train": parts.train, "valid": parts.valid, "test": parts.tests[-1]}
+    return {
+        "cutoff_test": str(plan.cutoff),
+        "cutoff_valid": str(protocol.valid),
+        "cutoffs_train": " ".join(map(str, protocol.train)),
+        **{f"examples_{part}": len(rows) for part, rows in examples.items()},
+        **{name: _shown(value) for name, value in _flat(protocol)},
+        "data_digest": plan.data_digest,
+        "code_version": code_version(),
+        "budget": plan.budget,
+    }
+
+
+def _flat(protocol: Protocol) -> Iterator[tuple[str, object]]:
+    yield from asdict(protocol.horizons).items()
+    yield from asdict(protocol.population).items()
+
+
+def _shown(value: object) -> object:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+@cache
+def _code() -> str:
+    """SHA-256 of every file of code here, as it was when first asked for."""
+    digest, here = hashlib.sha256(), Path(__file__).parent
+    for file in sorted(here.rglob("*.py")):
+        digest.update(str(file.relative_to(here)).encode() + file.read_bytes())
+    return digest.hexdigest()
