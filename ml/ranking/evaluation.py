@@ -69,7 +69,7 @@ def rankings(ranker: Ranker, found: Candidates) -> dict[str, np.ndarray]:
     """Ranking → (rows,) scores."""
     return {
         POPULARITY: popularity(found),
-        FREQUENCY: personal_frequency(found, "count"),
+        FREQUENCY: personal_frequency(found, "share"),
         DECAYED: personal_frequency(found, ranker.frequency),
         SHIPPED: ranker.score(found),
     }

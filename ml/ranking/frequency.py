@@ -14,9 +14,12 @@ from ml.ranking.baskets import Baskets
 from ml.ranking.candidates import BASKET_DECAYS, HALF_LIVES, Candidates
 
 FREQUENCIES = (
-    "count", *(f"decayed_{days}d" for days in HALF_LIVES), *(f"basket_decayed_{decay}" for decay in BASKET_DECAYS)
-)  # fmt: skip
-"""What personal frequency can be counted by: each purchase as one, or less the older it is."""
+    "share",
+    *(f"share_{days}d" for days in HALF_LIVES),
+    *(f"basket_share_{decay}" for decay in BASKET_DECAYS),
+)
+"""Personal frequency is the share of the customer's baskets that held the item; each basket counts as one, or for less
+the older it is."""
 TIE = 1e-6
 """Of equally frequent items the more popular comes first, and popular items fill up a list."""
 TIFU_CHUNK = 256
@@ -29,7 +32,7 @@ def popularity(found: Candidates) -> np.ndarray:
 
 
 def personal_frequency(found: Candidates, counted_by: str) -> np.ndarray:
-    """(rows,) times bought, ``counted_by`` one of FREQUENCIES; then popularity."""
+    """(rows,) share of baskets, ``counted_by`` one of FREQUENCIES; then popularity."""
     return found[counted_by].astype(np.float64) + TIE * popularity(found)
 
 

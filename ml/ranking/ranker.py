@@ -82,7 +82,9 @@ class Ranker:
         gain = interval([boosting - judged[frequency]], [targets.customers], settings.seed)
         recalls = {name: float(values.mean()) for name, values in (judged | {"boosting": boosting}).items()}
         ranker = cls(settings, model if gain[1] > 0 else None, frequency, (1.0, 0.0, 0.0), recalls, gain)
-        return replace(ranker, calibration=_calibration(found, ranker.score(found), targets))
+        # What is listed must be right; the many that nobody is shown would outweigh it.
+        listed = found.of(np.sort(top(found.customer, ranker.score(found), settings.judged_at)))
+        return replace(ranker, calibration=_calibration(listed, ranker.score(listed), targets))
 
     def score(self, found: Candidates) -> np.ndarray:
         """(rows,) the higher, the likelier; within a customer in the order of ``probability``."""
@@ -201,9 +203,15 @@ def _recall(found: Candidates, score: np.ndarray, targets: Targets, settings: Ra
 
 
 def _calibration(found: Candidates, score: np.ndarray, targets: Targets) -> tuple[float, float, float]:
-    """Logistic on validation, of score and basket size; the score's slope is at least a little above zero."""
+    """Logistic in score and basket size of what is listed; the score's slope is at least a little above zero."""
     size = np.log(np.maximum(found["customer_basket_size"], 1))
-    model = LogisticRegression(C=1e6).fit(np.column_stack([score, size]), targets.holds(found.pairs(targets.items)))
+    held = targets.holds(found.pairs(targets.items))
+    if not 0 < held.sum() < len(held):
+        raise DataError(
+            f"of {len(held):,} items listed on validation {held.sum():,} were in the next basket: "
+            "too few purchases to tell a probability; choose a later cutoff"
+        )
+    model = LogisticRegression(C=1e6).fit(np.column_stack([score, size]), held)
     (slope, of_size), (shift,) = model.coef_[0], model.intercept_
     return max(float(slope), 1e-6), float(of_size), float(shift)
 

@@ -307,7 +307,7 @@ def test_lists_are_ordered_and_whom_nobody_knows_gets_what_is_popular(baskets, r
 def test_equal_scores_go_by_popularity_then_name():
     seen = made([("x", "b1", 1), ("x", "a2", 1), ("x", "a1", 1), ("y", "b1", 1)])
     found = candidates(seen, item_facts(seen, 1), np.ones(2, int), 10, 10)
-    best = top(found.customer, personal_frequency(found, "count"), 3)[:3]
+    best = top(found.customer, personal_frequency(found, "share"), 3)[:3]
     assert seen.items[found.item[best]].tolist() == ["b1", "a1", "a2"]
 
 
