@@ -58,11 +58,18 @@ def spend_loss(mu: Tensor, raw_sigma: Tensor, spend: Tensor) -> Tensor:
 
 
 def ziln_windows_loss(
-    logits: Tensor, mu: Tensor, raw_sigma: Tensor, at_risk: Tensor, is_event: Tensor, spend: Tensor
+    logits: Tensor,
+    mu: Tensor,
+    raw_sigma: Tensor,
+    at_risk: Tensor,
+    is_event: Tensor,
+    spend: Tensor,
+    spend_weight: float = 1.0,
 ) -> Tensor:
     """Zero-inflated log-normal spend in several windows, whose chance of a purchase is that of one discrete hazard.
 
     With one interval and one window of the same length it is ``ziln_loss``: the first purchase falls into the window,
     or none does. More intervals say besides when it comes, and let windows that are cut short teach what they reach.
+    With a ``spend_weight`` other than 1 it is no likelihood any more, but still least where both parts are.
     """
-    return hazard_loss(logits, at_risk, is_event) + spend_loss(mu, raw_sigma, spend)
+    return hazard_loss(logits, at_risk, is_event) + spend_weight * spend_loss(mu, raw_sigma, spend)

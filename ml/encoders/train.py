@@ -46,6 +46,7 @@ class Training:
     averaging        share of the running mean of weights that a step keeps; the mean is what is validated and shipped
     max_epochs       passes over the training rows, at most
     patience_epochs  epochs without a better validation loss before training stops
+    spend_weight     of the density of spend beside the hazard: at full weight its noise stops training too early
     pretrain_epochs  passes of next-event pre-training before; 0: none, since no gain by it has been shown
     group_weight     of the cross-entropy of value groups beside the loss, where the network tells them apart
     seed             of initial weights, dropout and order of rows
@@ -57,6 +58,7 @@ class Training:
     averaging: float = 0.99
     max_epochs: int = 30
     patience_epochs: int = 4
+    spend_weight: float = 0.1
     pretrain_epochs: int = 0
     group_weight: float = 0.3
     seed: int = 0
@@ -167,7 +169,7 @@ def _descend(network: CustomerNetwork, train: Labelled, valid: Labelled, setting
         network.train()
         began, total, events = time.perf_counter(), torch.zeros((), device=device), 0
         for batch in batches(train.reader, shuffled(train.reader.events, settings.batch_rows, generator), device):
-            loss = loss_of(network, batch, train, settings.group_weight)
+            loss = loss_of(network, batch, train, settings.spend_weight, settings.group_weight)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, GRADIENT_NORM)
@@ -178,7 +180,7 @@ def _descend(network: CustomerNetwork, train: Labelled, valid: Labelled, setting
             events += len(batch.codes) // len(FIELDS)
         history.train_loss.append(float(total) / len(train))
         history.events_per_second.append(events / (time.perf_counter() - began))
-        history.valid_loss.append(validate(mean, valid, settings.batch_rows))
+        history.valid_loss.append(validate(mean, valid, settings))
         if history.valid_loss[-1] <= min(history.valid_loss):
             history.best_epoch, best = epoch, copy.deepcopy(mean.state_dict())
         elif epoch - history.best_epoch >= settings.patience_epochs:
@@ -194,8 +196,10 @@ def compiled_parts(network: CustomerNetwork) -> tuple[nn.Module, ...]:
     return network.preprocessing, network.fusion, network.heads
 
 
-def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled, group_weight: float = 0.0) -> Tensor:
-    """Nats a row of ``batch``; the further task of value groups counts with ``group_weight``."""
+def loss_of(
+    network: CustomerNetwork, batch: Batch, data: Labelled, spend_weight: float = 1.0, group_weight: float = 0.0
+) -> Tensor:
+    """Nats a row of ``batch``; spend and the further task of value groups count with their weights."""
     device = data.aggregates.device
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         outputs, _ = network(batch, data.aggregates[batch.rows])
@@ -207,6 +211,7 @@ def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled, group_weight
         data.at_risk[batch.rows],
         data.is_event[batch.rows],
         spend,
+        spend_weight,
     )
     if not group_weight or not outputs.group_logits.shape[1]:
         return loss
@@ -216,13 +221,13 @@ def loss_of(network: CustomerNetwork, batch: Batch, data: Labelled, group_weight
 
 
 @torch.no_grad()
-def validate(network: CustomerNetwork, data: Labelled, batch_rows: int) -> float:
-    """Nats a row of all rows."""
+def validate(network: CustomerNetwork, data: Labelled, settings: Training) -> float:
+    """Nats a row of all rows, spend weighed as in training, without further tasks."""
     network.eval()
     device = data.aggregates.device
     losses = [
-        float(loss_of(network, batch, data)) * len(batch.rows)
-        for batch in batches(data.reader, in_order(len(data), 4 * batch_rows), device)
+        float(loss_of(network, batch, data, settings.spend_weight)) * len(batch.rows)
+        for batch in batches(data.reader, in_order(len(data), 4 * settings.batch_rows), device)
     ]
     return math.fsum(losses) / len(data)
 
