@@ -33,8 +33,8 @@ env: .venv/.current .venv-airflow/.current  ## both environments from their lock
 	@.venv-airflow/bin/python $(pip) -r $<
 	@touch $@
 
-.venv/.test: .venv/.current requirements-test.in requirements.txt
-	@.venv/bin/python $(pip) -r requirements-test.in -c requirements.txt
+.venv/.test: .venv/.current requirements-test.in requirements-test-jobs.in requirements.txt
+	@.venv/bin/python $(pip) -r requirements-test.in -r requirements-test-jobs.in -c requirements.txt
 	@touch $@
 
 .venv-airflow/.test: .venv-airflow/.current requirements-test.in requirements.txt
