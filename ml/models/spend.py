@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyRegressor
 
@@ -46,7 +47,9 @@ class Spend(BaseEstimator):
             fresh = make if paid.sum() >= MIN_PAYERS else DummyRegressor
             rows, spend = design[paid], examples.spend[paid, n]
             self.means.append(fresh().fit(rows, spend))
-            residuals = np.log(spend) - np.log(np.maximum(self.means[-1].predict(rows), FLOOR))
+            with parallel_config(n_jobs=1):  # of trees: votes added up in another order are not the same
+                means = self.means[-1].predict(rows)
+            residuals = np.log(spend) - np.log(np.maximum(means, FLOOR))
             self.spreads.append(fresh().fit(rows, residuals**2 + FLOOR))
         if self.spend_days and not matured:
             log.warning(
