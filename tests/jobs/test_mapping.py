@@ -42,7 +42,7 @@ def test_the_page_tells_every_key_and_its_first_example_works():
 
 
 def test_an_unknown_source_is_told_with_the_known_ones():
-    with pytest.raises(SetupError, match=r"no mapping for source 'nowhere'.*cdnow, complete_journey"):
+    with pytest.raises(SetupError, match=r"no mapping for source 'nowhere'.*cdnow, cdnow_master, complete_journey"):
         load_mapping("nowhere")
 
 
