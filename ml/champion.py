@@ -2,11 +2,10 @@
 
 import logging
 
-from expectations.errors import DataError, LifestageError
+from expectations.errors import DataError, SetupError
 from ml.examples import Examples
 from ml.forecast import Forecast
 from ml.home import HomePath
-from ml.horizons import Horizons
 from ml.promotion import Verdict, judge, out_of_bounds
 from ml.registry import MODEL_NAME, champion
 from ml.settings import PromotionSettings
@@ -29,9 +28,9 @@ def verdict_of(
 
     try:
         predictor = load_predictor(MODEL_NAME, version, home)
-    except LifestageError as error:
+    except (DataError, SetupError) as error:  # not where something did not answer: a retry may find it well
         return _unopposed(test, challenger, settings, seed, f"champion {MODEL_NAME}/{version} scores no more: {error}")
-    if not _answers(predictor.about.horizons, test.horizons):
+    if predictor.about.horizons != test.horizons:
         why = f"champion {predictor.label} looks at other horizons: {predictor.about.horizons}"
         return _unopposed(test, challenger, settings, seed, why)
     if predictor.about.cutoff > cutoff:
@@ -42,11 +41,6 @@ def verdict_of(
     except DataError as error:
         return Verdict((f"champion {predictor.label} cannot be asked: {error}",))
     return judge(test, challenger, theirs, settings, seed)
-
-
-def _answers(theirs: Horizons, ours: Horizons) -> bool:
-    """Whether a model of horizons ``theirs`` can be asked for what is judged under ``ours``."""
-    return ours.churn_days <= theirs.longest and {min(ours.spend_days)} <= set(theirs.spend_days)
 
 
 def _unopposed(test: Examples, challenger: Forecast, settings: PromotionSettings, seed: int, why: str) -> Verdict:

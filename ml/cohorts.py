@@ -103,7 +103,8 @@ def inputs_of(rows: pa.Table, cutoff: date, home: HomePath = None) -> Inputs:
 def label(inputs: Inputs, cutoff: date, known_until: date, horizons: Horizons, purchases: pd.DataFrame) -> Examples:
     """``inputs`` of one cutoff with labels from ``purchases`` (customer_key, event_date, arrival_date, amount).
 
-    An event counts by its date if it had arrived by the end of the window it is counted in.
+    An event counts by its date if it had arrived by the end of the window it is counted in; a purchase that came to
+    be known only in a later interval of the hazard is that one's, so that no label changes once its window is over.
     """
     observed = min((known_until - cutoff).days, horizons.longest)
     day = (purchases["event_date"] - np.datetime64(cutoff)).dt.days
@@ -114,8 +115,11 @@ def label(inputs: Inputs, cutoff: date, known_until: date, horizons: Horizons, p
     def within(days: int) -> np.ndarray:
         return (mine & (day > 0) & (day <= days) & (arrived <= days)).to_numpy()
 
+    edges = np.array(horizons.edges_days)
+    ends = edges[np.searchsorted(edges, day.clip(1, edges[-1]))]
+    told = np.where(arrived <= ends, day, arrived).astype(np.float64)
     first = np.full(len(inputs), np.inf)
-    np.minimum.at(first, place[within(observed)], day[within(observed)].to_numpy(dtype=np.float64))
+    np.minimum.at(first, place[within(observed)], told[within(observed)])
     spend = np.full((len(inputs), len(horizons.spend_days)), np.nan)
     for n, days in enumerate(horizons.spend_days):
         if days <= observed:

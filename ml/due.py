@@ -1,4 +1,4 @@
-"""Says whether a training is due, and why: new labels, drifted features, or outcomes beyond what was foretold.
+"""Says whether a training is due, and why: the champion or the settings, new labels, drift, or outcomes not foretold.
 
 Reasons first, then a last line `due: yes` or `due: no`, for a DAG to branch on; --json prints one object instead. The
 exit code says whether the question could be answered. Bounds are settings of section `due`.

@@ -1,4 +1,4 @@
-"""The three reasons for a training: labels that have matured, features that drifted, outcomes nobody foretold."""
+"""The reasons for a training: a champion of no use, other settings, new labels, drift, outcomes not foretold."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations.behaviour import FEATURES
+from expectations.errors import DataError, SetupError
 from expectations.segments import SCORES
 from ml.cohorts import load_inputs, read_purchases
 from ml.drift import read_reference, stability_indices
 from ml.home import HomePath, partition_days, partition_folder
 from ml.registry import MODEL_NAME
-from ml.saved import About, read_about
-from ml.settings import DueSettings, load_due_settings
+from ml.saved import About, read_about, require_features
+from ml.settings import DueSettings, load_due_settings, load_model_settings
 
 HORIZON_DAYS = 30
 """Window of the probabilities and of the spend that are held against outcomes."""
@@ -27,7 +28,7 @@ LEAST_ROWS = 500
 
 @dataclass(frozen=True)
 class Finding:
-    """``name``: labels, drift or outcomes; ``why``: a sentence with the numbers."""
+    """``name``: champion, settings, labels, drift or outcomes; ``why``: a sentence with the numbers."""
 
     name: str
     is_due: bool
@@ -40,14 +41,35 @@ def findings(day: date, version: int | None, home: HomePath = None) -> list[Find
         return [Finding("labels", True, f"{MODEL_NAME} has no champion")]
     from ml.predict import saved_folder
 
-    settings, folder = load_due_settings(home), saved_folder(MODEL_NAME, version, home)
-    about = read_about(folder, f"{MODEL_NAME}/{version}")
+    settings, label = load_due_settings(home), f"{MODEL_NAME}/{version}"
+    try:
+        folder = saved_folder(MODEL_NAME, version, home)
+        about = read_about(folder, label)
+        require_features(about, label)
+    except (DataError, SetupError) as error:
+        return [Finding("champion", True, f"it can score no more: {error}")]
     reference = read_reference(folder)
     return [
+        changed_settings(about, home),
         new_labels(day, about, settings),
         drifted_features(day, about, reference, settings, home),
         outcomes(day, version, settings, home),
     ]
+
+
+def changed_settings(about: About, home: HomePath = None) -> Finding:
+    """Whether the shop asks for other horizons or customers than the champion was trained for."""
+    ours = load_model_settings(home)
+    differing = [
+        f"{name}: {theirs}, the settings say {wanted}"
+        for name, theirs, wanted in (
+            ("horizons", about.horizons, ours.horizons),
+            ("population", about.population, ours.population),
+        )
+        if theirs != wanted
+    ]
+    told = "; ".join(differing) or "horizons and population are those of the settings"
+    return Finding("settings", bool(differing), told)
 
 
 def new_labels(day: date, about: About, settings: DueSettings) -> Finding:

@@ -69,7 +69,7 @@ class Lifetime:
             return spend
         growth, has_bought = np.full(len(inputs), self.mean_growth), inputs.life["frequency_days"] > 0
         growth[has_bought] = _growth(self.buying, inputs.rows(has_bought), self.window_days, CLV_DAYS)
-        return spend * self.level * growth
+        return spend * np.maximum(self.level * growth, 1.0)  # a year brings no less than the part of it
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

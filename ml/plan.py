@@ -79,8 +79,8 @@ def _shown(value: object) -> object:
 
 @cache
 def _code() -> str:
-    """SHA-256 of every file of code here, as it was when first asked for."""
-    digest, here = hashlib.sha256(), Path(__file__).parent
-    for file in sorted(here.rglob("*.py")):
-        digest.update(str(file.relative_to(here)).encode() + file.read_bytes())
+    """SHA-256 of every file of code here and of the contracts, as it was when first asked for."""
+    digest, repository = hashlib.sha256(), Path(__file__).parents[1]
+    for file in sorted(file for room in ("expectations", "ml") for file in (repository / room).rglob("*.py")):
+        digest.update(str(file.relative_to(repository)).encode() + file.read_bytes())
     return digest.hexdigest()

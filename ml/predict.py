@@ -12,13 +12,13 @@ import pandas as pd
 import pyarrow as pa
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES, NOT_MODEL_INPUTS
-from expectations.errors import DataError, SetupError
+from expectations.errors import DataError, SetupError, UnavailableError
 from ml.cohorts import INPUT_COLUMNS, inputs_of, is_eligible, read_rows
 from ml.examples import Inputs
 from ml.forecast import Forecast
 from ml.home import HomePath, partition_days, partition_folder
 from ml.registry import run_of_version
-from ml.saved import About, load_lifetime, load_model
+from ml.saved import About, load_lifetime, load_model, read_about, require_features
 from ml.scores import embedding_column, lifetime_columns, score_columns
 from ml.tracking import mlflow_for
 
@@ -111,13 +111,28 @@ def load_predictor(name: str, version: int, home: HomePath = None) -> Predictor:
 
 
 def saved_folder(name: str, version: int, home: HomePath = None) -> Path:
-    """What ml.saved wrote of a registered version, on this machine."""
+    """What ml.saved wrote of a registered version, on this machine.
+
+    UnavailableError where the store does not answer; SetupError where it has the files no more.
+    """
     run_of_version(name, version, home)
+    mlflow = mlflow_for(home)
     try:
-        files = mlflow_for(home).artifacts.download_artifacts(f"models:/{name}/{version}")
+        files = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
     except OSError as error:
-        raise SetupError(f"the files of {name}/{version} cannot be read: {error}") from error
+        raise UnavailableError(f"the files of {name}/{version} cannot be read: {error}") from error
+    except mlflow.MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise UnavailableError(f"the files of {name}/{version} cannot be read: {error}") from error
+        raise SetupError(
+            f"the files of {name}/{version} are gone from MLflow's store: bring them back, or run `python -m ml train`"
+        ) from error
     return Path(files) / "artifacts" / "saved"
+
+
+def require_scorable(name: str, version: int, home: HomePath = None) -> None:
+    """DataError or SetupError that says why, if today's code cannot score with ``name``/``version``."""
+    require_features(read_about(saved_folder(name, version, home), f"{name}/{version}"), f"{name}/{version}")
 
 
 def load_frame(cutoff: date, home: HomePath = None) -> pd.DataFrame:

@@ -17,8 +17,10 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
+    from ml.predict import require_scorable
     from ml.registry import promote
 
     name, version = args.model
+    require_scorable(name, version, args.home)
     before = promote(name, version, args.home)
     print(f"champion: {f'{name}/{before}' if before else 'none'} → {name}/{version}")

@@ -13,8 +13,10 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
+    from ml.predict import require_scorable
     from ml.registry import MODEL_NAME, previous, promote
 
     version = previous(args.home)
+    require_scorable(MODEL_NAME, version, args.home)
     before = promote(MODEL_NAME, version, args.home)
     print(f"champion: {MODEL_NAME}/{before} → {MODEL_NAME}/{version}")

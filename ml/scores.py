@@ -25,11 +25,16 @@ def score_columns(forecast: Forecast) -> Columns:
     found["churn_probability"] = (1 - forecast.probability(horizons.churn_days).round(DECIMALS)).round(DECIMALS)
     found["churn_days"] = np.full(rows, horizons.churn_days, dtype=np.int32)
     found["spend_if_purchase_30d"] = forecast.spend_if_purchase[:, horizons.spend_days.index(30)].round(DECIMALS)
+    before = 0.0
     for days in SPEND_DAYS:
         names = (f"expected_spend_{days}d", f"expected_spend_{days}d_low", f"expected_spend_{days}d_high")
         known = days in horizons.spend_days
-        values = (forecast.expected_spend(days), *forecast.spend_interval(days)) if known else (nothing,) * 3
-        found |= {name: value.round(DECIMALS) if known else value for name, value in zip(names, values, strict=True)}
+        if known:
+            # Spreads are calibrated window by window, yet no end of a longer window's spend lies below a shorter one's.
+            before = np.maximum(before, [forecast.expected_spend(days), *forecast.spend_interval(days)])
+            found |= dict(zip(names, before.round(DECIMALS), strict=True))
+        else:
+            found |= dict.fromkeys(names, nothing)
     return found
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from ml.cohorts import Parts
     from ml.plan import Plan
-    from ml.promotion import Verdict
     from ml.protocols import Protocol
     from ml.runs import Fitted, Logged
 
@@ -116,11 +115,11 @@ def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
         gains = gain_metrics("auc", rivals, parts.tests[-1], best.fitted.test, plan.seed)
         log_metrics(best.run_id, gains, home)
         log.info("best on validation: %s, registered as %s/%d", best.fitted.name, MODEL_NAME, version)
-        verdict = decide(version, best, plan, parts, home)
+        outcome = decide(version, best, plan, parts, home)
         told = {
             "lifestage.model_version": f"{MODEL_NAME}/{version}",
             "lifestage.best_model": best.run_name,
-            "lifestage.promotion": "; ".join(verdict.reasons) or "promoted",
+            "lifestage.promotion": outcome,
         }
         for run_id in (parent, best.run_id):
             set_tags(run_id, told, home)
@@ -159,8 +158,8 @@ def best_of(logged: "list[Logged]", home: str | None) -> "Logged":
     return max(logged, key=lambda one: sign * one.metrics[f"valid_{metric}"])
 
 
-def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str | None) -> "Verdict":
-    """Judges the version, says so, and moves the aliases."""
+def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str | None) -> str:
+    """Judges the version, says so, and moves the aliases: what became of it, for the runs' tags."""
     from ml.champion import verdict_of
     from ml.registry import MODEL_NAME, challenge, champion, promote
     from ml.settings import load_promotion_settings
@@ -175,7 +174,7 @@ def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str
     if verdict.is_promotion and (settings.is_automatic or before is None):
         promote(MODEL_NAME, version, home)
         print(f"{label} is champion" + (f", before it {MODEL_NAME}/{before}" if before else ""))
-        return verdict
+        return "promoted"
     challenge(version, home)
     if verdict.is_promotion:
         print(f"{label} may replace {MODEL_NAME}/{before}; promotion.is_automatic is off. To promote it:")
@@ -184,7 +183,7 @@ def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str
         print("\n".join(f"  - {reason}" for reason in verdict.reasons))
         print("To promote it all the same:")
     print(f"  python -m ml promote {MODEL_NAME}/{version}")
-    return verdict
+    return "; ".join(verdict.reasons) or "may be promoted; promotion.is_automatic is off"
 
 
 def trained_version(plan: "Plan", home: str | None) -> int | None:

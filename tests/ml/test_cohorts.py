@@ -81,9 +81,18 @@ def test_label_window_is_after_the_cutoff_up_to_its_thirtieth_day(tmp_path, writ
     spend = {key: paid for key, paid in zip(keys, found.spend_within(30), strict=True) if paid}
     assert spend == {"first day": 10.0, "last day": 20.0, "late in window": 160.0, "twice": 3.75}
     first = {key: days for key, days in zip(keys, found.days_to_purchase, strict=True) if np.isfinite(days)}
-    assert first == {"first day": 1, "last day": 30, "late in window": 10, "twice": 3}
+    # What happened on day 10 came to be known after the first interval's end, so it is a purchase of the second.
+    assert first == {"first day": 1, "last day": 30, "late in window": 30, "twice": 3}
     # What happened on day 10 and came on day 30 was no spend of the 14 days: it was not known at their end.
     assert found.spend_within(14)[keys.index("late in window")] == 0
+
+
+def test_a_label_never_changes_once_its_window_is_over(tmp_path, write_partition):
+    write_days(write_partition, tmp_path, [("a", 10, 20, 1, 5.0), ("b", 14, 15, 1, 7.0), ("c", 2, 13, 1, 9.0)])
+    early, late = (labelled(tmp_path, "a", "b", "c", known_days=days) for days in (14, 30))
+    assert early.is_buyer(14).tolist() == late.is_buyer(14).tolist() == [0, 0, 1]
+    assert early.spend_within(14).tolist() == late.spend_within(14).tolist() == [0, 0, 9.0]
+    assert late.is_buyer(30).tolist() == [1, 1, 1]
 
 
 def test_windows_that_have_not_matured_are_censored_not_dropped(tmp_path, write_partition):

@@ -13,7 +13,7 @@ from expectations.segments import SCORES
 from ml import due, due_checks
 from ml.cohorts import load_inputs
 from ml.drift import Reference
-from ml.due_checks import came_true, drifted_features, findings, new_labels, outcomes
+from ml.due_checks import came_true, changed_settings, drifted_features, findings, new_labels, outcomes
 from ml.horizons import Horizons
 from ml.protocols import Population
 from ml.saved import About
@@ -34,6 +34,15 @@ def test_labels_that_matured_since_the_champions_cutoff(later, is_due):
     found = new_labels(CUTOFF + timedelta(days=later), ABOUT, SETTINGS)
     assert found.is_due == is_due
     assert f"{later - 30} days of labels have matured since the champion's cutoff 2020-07-28" in found.why
+
+
+def test_other_settings_than_the_champion_was_trained_for(tmp_path):
+    assert not changed_settings(ABOUT, tmp_path).is_due
+    (tmp_path / "settings.yaml").write_text("model: {churn_days: 14, min_purchase_days: 2}\n")
+    found = changed_settings(ABOUT, tmp_path)
+    assert found.is_due
+    assert "churn_days=14" in found.why
+    assert "population: Population(min_purchase_days=1" in found.why
 
 
 def test_drift_counts_features_that_moved(shop_home):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from expectations.errors import DataError, SetupError
+from expectations.errors import DataError, SetupError, UnavailableError
 from ml.champion import verdict_of
 from ml.examples import LIFE_NAMES, Examples, Inputs
 from ml.forecast import Forecast
@@ -157,6 +157,11 @@ def test_the_first_version_ever_is_champion_whatever_its_bounds(against, truth):
     assert verdict.is_promotion
     assert "the first version ever" in verdict.summary
     assert "beyond its bound: total buyers foretold +" in verdict.summary
+
+
+def test_a_store_that_does_not_answer_promotes_nobody(against):
+    with pytest.raises(UnavailableError, match="does not answer"):
+        against(UnavailableError("MLflow's database does not answer"))
 
 
 def test_a_champion_that_scores_no_more_gives_way(against):

@@ -17,6 +17,7 @@ import pytest
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.segments import SCORES
 from ml import metrics, promote, resolve, rollback, train
+from ml.due_checks import findings
 from ml.plan import KIND, Plan
 from ml.predict import load_frame, load_predictor, saved_folder
 from ml.registry import CHALLENGER, CHAMPION, MODEL_NAME, champion
@@ -229,7 +230,8 @@ def test_scores_never_contradict_one_another(trained, cutoff):
         low, high = (found[f"expected_spend_{days}d_{end}"] for end in ("low", "high"))
         assert (low <= high).all()
         assert (low >= 0).all()
-    assert (found["expected_spend_90d"] >= found["expected_spend_30d"] - 1e-6).all()
+    for end in ("", "_low", "_high"):
+        assert (found[f"expected_spend_90d{end}"] >= found[f"expected_spend_30d{end}"]).all()
 
 
 def test_scoring_again_gives_the_same_bytes_and_every_column(trained, cutoff):
@@ -281,8 +283,25 @@ def test_a_version_of_other_features_or_an_earlier_kind_is_refused(trained, chan
             file.unlink()
         with pytest.raises(error, match=f"{MODEL_NAME}/2 was .*{message}"):
             load_predictor(MODEL_NAME, 2, trained)
+        # Nor can it become champion, and if it were, a training would be due.
+        with pytest.raises(error, match=message):
+            run(promote, "--home", str(trained), f"{MODEL_NAME}/2")
+        assert champion(trained) == 1
+        (found,) = findings(date(2020, 8, 1), 2, trained)
+        assert found.is_due
+        assert found.why.startswith("it can score no more: ")
     finally:
         file.write_text(before)
+
+
+def test_files_that_are_gone_are_told(trained):
+    folder = saved_folder(MODEL_NAME, 2, trained).parents[1]
+    folder.rename(folder.with_name("away"))
+    try:
+        with pytest.raises(SetupError, match=f"{MODEL_NAME}/2 are gone from MLflow's store"):
+            load_predictor(MODEL_NAME, 2, trained)
+    finally:
+        folder.with_name("away").rename(folder)
 
 
 def test_unknown_version_lists_the_known_ones(trained):
