@@ -1,6 +1,7 @@
 """An Airflow of the tests' own: settings before the first import, a fresh metadata database, the project's DAGs."""
 
 import os
+import shlex
 import stat
 import sys
 import tempfile
@@ -57,14 +58,21 @@ def metadata(dags):
     return create_session
 
 
+def write_program(path: Path, code: str) -> None:
+    """An executable that runs ``code`` under this interpreter, whose own path may hold spaces: a #! line may not."""
+    source = path.with_name(f"{path.name}.py")
+    source.write_text(f"{code}\n")
+    path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(source))} "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
 @pytest.fixture
 def interpreter(tmp_path, monkeypatch):
     """Makes LIFESTAGE_PYTHON a program of the test's: ``interpreter(code)``, with the job's arguments in sys.argv."""
 
     def make(code: str) -> Path:
         path = tmp_path / "python of the test"
-        path.write_text(f"#!{sys.executable}\n{code}\n")
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        write_program(path, code)
         monkeypatch.setenv("LIFESTAGE_PYTHON", str(path))
         return path
 

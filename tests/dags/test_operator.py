@@ -228,7 +228,7 @@ def test_the_time_limit_ends_the_job(run_dag, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["asked to end", "killed"])
-def test_a_job_ends_with_the_task_process(tmp_path, number):
+def test_a_job_ends_with_the_task_process(tmp_path, interpreter, number):
     """SIGTERM, as Airflow's supervisor sends it, ends all; after SIGKILL, as for want of memory, the job ends too."""
     note, code = family(tmp_path)
     program = f"""
@@ -240,11 +240,9 @@ op = JobOperator(task_id="job", arguments=[{code!r}])
 signal.signal(signal.SIGTERM, lambda *_: op.on_kill())
 op.execute({{}})
 """
-    shim = tmp_path / "shim"
-    shim.write_text(f"#!{sys.executable}\n{RUN_CODE}\n")
-    shim.chmod(0o755)
+    interpreter(RUN_CODE)
     plugins = os.path.join(os.path.dirname(__file__), "..", "..", "plugins")
-    environment = os.environ | {"LIFESTAGE_PYTHON": str(shim), "PYTHONPATH": plugins}
+    environment = os.environ | {"PYTHONPATH": plugins}
     task = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL)
     processes = descendants(note)
     task.send_signal(number)
