@@ -82,14 +82,18 @@ def _spend(days: int) -> tuple[Column, ...]:
     far, kind = days > 30, {"type": "double", "minimum": 0, "unit": "currency"}
     reach = " Null where the shop's models do not look so far ahead." if far else ""
     how = f"purchase_probability_{days}d x the spend expected if there is a purchase."
-    interval = f"end of the central 90 % interval of the customer's spend in the next {days} days.{reach}"
+    far_note = " Its width is fitted on shorter windows, whose outcomes are known." if far else ""
+    interval = (
+        f"end of the central 90 % interval of this one customer's spend in the next {days} days: not to be added up "
+        f"over customers.{far_note}{reach}"
+    )
     return (
         Column(name=f"expected_spend_{days}d", **kind, nullable=far,
                description=f"Expected spend in the next {days} days, before refunds: {how}{reach}"),
         Column(name=f"expected_spend_{days}d_low", **kind, nullable=far,
-               description=f"Lower {interval} 0 where nothing is likely enough."),
+               description=f"Lower {interval} 0 where spending nothing has a probability of 5 % or more."),
         Column(name=f"expected_spend_{days}d_high", **kind, nullable=far,
-               description=f"Upper {interval} 0 where nothing is likely enough."),
+               description=f"Upper {interval} 0 where it has a probability of 95 % or more."),
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 Of every interval the logit of the hazard is stretched and shifted (Platt); with many rows an isotonic curve takes its
 place where it foretells better, by cross-fitting. Of every window spend is scaled until its total is what was paid,
-then the spread until as many outcomes lie within the intervals as these promise. All keeps the order of customers.
-An interval or window that has not matured takes the calibration of the nearest that has.
+then the spread until as many outcomes lie within the intervals as these promise. Within an interval customers keep
+their order; over several, each with a curve of its own, they may change it. An interval or window that has not matured
+takes the calibration of the nearest that has.
 """
 
 import json

@@ -51,7 +51,7 @@ def findings(day: date, version: int | None, home: HomePath = None) -> list[Find
     reference = read_reference(folder)
     return [
         changed_settings(about, home),
-        new_labels(day, about, settings),
+        new_labels(day, about, settings, last_trained(home)),
         drifted_features(day, about, reference, settings, home),
         outcomes(day, version, settings, home),
     ]
@@ -72,13 +72,26 @@ def changed_settings(about: About, home: HomePath = None) -> Finding:
     return Finding("settings", bool(differing), told)
 
 
-def new_labels(day: date, about: About, settings: DueSettings) -> Finding:
-    """Whether enough days of labels have matured since those the champion was tested on."""
-    cutoff = date.fromisoformat(about.cutoff)
+def last_trained(home: HomePath = None) -> date | None:
+    """The newest cutoff of a finished training, whatever became of its models; None if the store has none."""
+    from ml.plan import KIND
+    from ml.tracking import runs_of
+
+    cutoffs = [run.data.tags["lifestage.cutoff"] for run in runs_of({"lifestage.kind": KIND}, home).values()]
+    return max(map(date.fromisoformat, cutoffs), default=None)
+
+
+def new_labels(day: date, about: About, settings: DueSettings, trained: date | None = None) -> Finding:
+    """Whether enough days of labels have matured since those that the champion, or a later challenger, was tested on.
+
+    ``trained``: the newest training's cutoff. Counted from the champion's alone, a challenger that was not promoted
+    would call for the next on the day after, and one of many would win by luck.
+    """
+    cutoff = max(date.fromisoformat(about.cutoff), trained or date.min)
     newest = day - timedelta(days=about.horizons.judged_days)
     days = max((newest - cutoff).days, 0)
     why = (
-        f"{days} days of labels have matured since the champion's cutoff {cutoff}; "
+        f"{days} days of labels have matured since the newest training's cutoff {cutoff}; "
         f"{settings.after_days} call for a training"
     )
     return Finding("labels", days >= settings.after_days, why)

@@ -93,6 +93,6 @@ def require_examples(part: str, examples: "Examples") -> None:
     if not any((examples.spend_within(window) > 0).any() for window in examples.horizons.spend_days):
         raise DataError(
             f"{part} examples: none of the {buyers:,} customers who buy within {days} days pays anything: "
-            "purchase_amount is 0 throughout, so there is no spend to learn. Check the amounts in the shop's files and "
-            "its mapping, then ingest and aggregate again"
+            "purchase_amount is 0 throughout, so there is no spend to learn, and a shop without amounts cannot be "
+            "trained yet. If the shop has amounts, check its files and its mapping, then ingest and aggregate again"
         )

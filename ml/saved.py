@@ -92,5 +92,6 @@ def require_features(about: About, label: str) -> None:
     if differences:
         raise DataError(
             f"{label} was trained on other features; {'; '.join(differences)}. Score with a version trained on "
-            "today's features, or build the features with the code the version was trained with"
+            "today's features, or build the features with the code the version was trained with. A day scored with it "
+            "before is scored with the champion once its folder below lake/scores is deleted"
         )

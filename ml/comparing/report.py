@@ -12,8 +12,8 @@ from ml.comparing.rows import ALL, EVERY_TASK, MEAN, Row
 from ml.comparing.store import KIND, Report, data_digest
 from ml.comparing.table import NOTES, Numbers, seconds_block, strata_block, task_block
 from ml.comparing.tasks import Task, tasks_of
+from ml.models import kind
 
-NETWORKS = ("cnn", "lstm", "gru", "transformer", "value_network")
 BOOSTING = "gradient_boosting"
 
 
@@ -90,7 +90,8 @@ def sentences(judge: Judge, answers: list[Answers], champion: str, scene: Stage)
     tasks = [Task("purchase", horizons.churn_days), *(Task("spend", days) for days in horizons.spend_days[:1])]
     lines = [f"Champion: {champion}, the highest validation score."]
     pairs = [(champion, "logistic_regression")] if champion != "logistic_regression" else []
-    if networks := [one for one in answers if one.model in NETWORKS]:
+    # Those that read sequences, but for the stack, which is boosting itself.
+    if networks := [one for one in answers if kind(one.model).uses_sequences and one.model != "stack"]:
         pairs.append((champion_of(networks, valid), BOOSTING))
     for ours, theirs in pairs:
         for task in tasks:

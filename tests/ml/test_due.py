@@ -33,7 +33,9 @@ def test_labels_that_matured_since_the_champions_cutoff(later, is_due):
     # The window of its own cutoff takes 30 days; 28 more are due.
     found = new_labels(CUTOFF + timedelta(days=later), ABOUT, SETTINGS)
     assert found.is_due == is_due
-    assert f"{later - 30} days of labels have matured since the champion's cutoff 2020-07-28" in found.why
+    assert f"{later - 30} days of labels have matured since the newest training's cutoff 2020-07-28" in found.why
+    # A challenger that was not promoted has used them up.
+    assert not new_labels(CUTOFF + timedelta(days=later), ABOUT, SETTINGS, CUTOFF + timedelta(days=later - 40)).is_due
 
 
 def test_other_settings_than_the_champion_was_trained_for(tmp_path):
