@@ -91,6 +91,9 @@ CUSTOMER_PRODUCT = Table(
     ),
 )  # fmt: skip
 
+PURCHASE_WEIGHT = 3
+"""A purchase says as much of what is wanted as this many cart or favourite events."""
+
 PREFERENCES = Table(
     name="preferences",
     description="A customer's favourite category and brand over the 180 days up to and including snapshot_date, from "

@@ -17,6 +17,7 @@ from ml.examples import LIFE_NAMES, Examples, Inputs
 from ml.home import HomePath, partition_days, partition_folder
 from ml.horizons import Horizons
 from ml.protocols import Population, Protocol
+from ml.ready import known_days, missing_features
 
 EVERYBODY = Population(min_purchase_days=0)
 
@@ -32,12 +33,11 @@ class Parts:
 
 def load_parts(protocol: Protocol, home: HomePath = None) -> Parts:
     """What ``protocol`` trains, validates and tests on; DataError that says which days or snapshots are missing."""
-    days = _known_days(home)
-    missing = [str(cutoff) for cutoff in protocol.cutoffs if cutoff not in set(partition_days(FEATURES, home))]
-    if missing:
+    days = known_days(home)
+    if missing := missing_features(protocol.cutoffs, home):
         raise DataError(
             f"{partition_folder(FEATURES, protocol.tests[-1], home).parent} lacks snapshots; "
-            f"run `python -m jobs build_features --ds {' '.join(missing)}` first"
+            f"run `python -m jobs build_features --ds {' '.join(map(str, missing))}` first"
         )
     purchases = read_purchases(protocol.cutoffs[0], days[-1], home)
 
@@ -148,13 +148,6 @@ def read_purchases(after: date, until: date, home: HomePath = None) -> pd.DataFr
             "amount": rows["purchase_amount"].astype("float64"),
         }
     )
-
-
-def _known_days(home: HomePath) -> list[date]:
-    days = partition_days(CUSTOMER_DAY, home)
-    if not days:
-        raise DataError("lake/customer_day is empty: run `python -m jobs ingest` and `python -m jobs aggregate` first")
-    return days
 
 
 def _joined(parts: list[Examples]) -> Examples:

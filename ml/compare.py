@@ -64,11 +64,9 @@ def main(args: argparse.Namespace) -> None:
 
 def chosen_models(names: str | None) -> list[str]:
     """The models asked for, in the order of MODELS; SetupError for what there is not."""
-    from ml.models import MODELS
+    from ml.models import MODELS, known
 
-    wanted = [name.strip() for name in names.split(",")] if names else list(MODELS)
-    if strange := [name for name in wanted if name not in MODELS]:
-        raise SetupError(f"no model {', '.join(map(repr, strange))}; there are: {', '.join(MODELS)}")
+    wanted = known(names.split(",")) if names else MODELS
     return [name for name in MODELS if name in wanted]
 
 

@@ -30,6 +30,11 @@ class Horizons:
         if strange := set(self.spend_days) - set(self.edges_days):
             raise SetupError(f"spend_days must be among edges_days {self.edges_days}: {sorted(strange)} are not")
 
+    @classmethod
+    def of(cls, told: dict[str, object]) -> "Horizons":
+        """From what ``asdict`` gave, kept as JSON."""
+        return cls(tuple(told["edges_days"]), told["churn_days"], tuple(told["spend_days"]))
+
     @property
     def longest(self) -> int:
         return self.edges_days[-1]

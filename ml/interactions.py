@@ -9,12 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
-from expectations.behaviour import CUSTOMER_PRODUCT
+from expectations.behaviour import CUSTOMER_PRODUCT, PURCHASE_WEIGHT
 from expectations.errors import DataError
 from ml.home import HomePath, partition_days, partition_folder
 
-PURCHASE_WEIGHT = 3
-"""A purchase says as much as this many cart or favourite events; as in the contract of preferences."""
 KEYS = ("customer_key", "product_id")
 
 

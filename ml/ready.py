@@ -46,18 +46,27 @@ def require_matured(cutoff: date, horizon_days: int, home: HomePath = None) -> N
         )
 
 
+def missing_features(cutoffs: Sequence[date], home: HomePath = None) -> list[date]:
+    """Those of ``cutoffs`` without a snapshot of features, in order."""
+    return sorted(set(cutoffs) - set(partition_days(FEATURES, home)))
+
+
+def missing_sequences(cutoffs: Sequence[date], home: HomePath = None) -> list[date]:
+    """Those of ``cutoffs`` without a snapshot of sequences, in order."""
+    return [day for day in sorted(cutoffs) if not (partition_folder(SEQUENCES, day, home) / "about.json").is_file()]
+
+
 def require_snapshots(cutoffs: Sequence[date], cutoff: date, home: HomePath = None) -> None:
     """DataError that lists every snapshot of features that is missing, or older than a day it is built from.
 
     ``cutoffs``: those that a training as of ``cutoff`` reads. Older by the time at which the partitions' folders were
     written.
     """
-    built = set(partition_days(FEATURES, home))
+    missing = missing_features(cutoffs, home)
     source = {day: written_at(CUSTOMER_DAY, day, home) for day in partition_days(CUSTOMER_DAY, home)}
-    missing = [day for day in sorted(cutoffs) if day not in built]
     stale = [
         day
-        for day in sorted(set(cutoffs) & built)
+        for day in sorted(set(cutoffs) - set(missing))
         if written_at(FEATURES, day, home) < max((at for past, at in source.items() if past <= day), default=0)
     ]
     kinds = (("missing", missing), ("older than lake/customer_day", stale))
@@ -72,8 +81,7 @@ def require_snapshots(cutoffs: Sequence[date], cutoff: date, home: HomePath = No
 
 def require_sequences(cutoffs: Sequence[date], cutoff: date, home: HomePath = None) -> None:
     """DataError that lists every snapshot of sequences that is missing."""
-    missing = [day for day in sorted(cutoffs) if not (partition_folder(SEQUENCES, day, home) / "about.json").is_file()]
-    if missing:
+    if missing := missing_sequences(cutoffs, home):
         raise DataError(
             f"{home_folder(home) / 'lake' / SEQUENCES.name} lacks snapshots that these models read: "
             f"{', '.join(map(str, missing))}. Run `python -m jobs build_sequences --for-training {cutoff}` first"

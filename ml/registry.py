@@ -87,14 +87,7 @@ def promote(name: str, version: int, home: HomePath = None) -> int | None:
 
 def previous(home: HomePath = None, name: str = MODEL_NAME) -> int:
     """The version that was champion before the champion; SetupError if there was none."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        aliases = mlflow_for(home).MlflowClient().get_registered_model(name).aliases
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        aliases = {}
+    aliases = _aliases(name, home)
     if PREVIOUS not in aliases:
         raise SetupError(f"{name} has had no champion but the one it has: there is none to go back to")
     return int(aliases[PREVIOUS])
@@ -108,20 +101,21 @@ def champion(home: HomePath = None, name: str = MODEL_NAME) -> int | None:
     """
     uri = tracking_uri(home)
     if is_server(uri):
-        return _champion_of_server(name, home)
+        version = _aliases(name, home).get(CHAMPION)
+        return None if version is None else int(version)
     return _champion_in_database(uri, name)
 
 
-def _champion_of_server(name: str, home: HomePath) -> int | None:
+def _aliases(name: str, home: HomePath) -> dict[str, str | int]:
+    """Alias → version; none of a model that is not there."""
     from mlflow.exceptions import MlflowException
 
     try:
-        aliases = mlflow_for(home).MlflowClient().get_registered_model(name).aliases
+        return mlflow_for(home).MlflowClient().get_registered_model(name).aliases
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        aliases = {}
-    return int(aliases[CHAMPION]) if CHAMPION in aliases else None
+        return {}
 
 
 def _champion_in_database(uri: str, name: str) -> int | None:

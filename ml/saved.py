@@ -61,8 +61,7 @@ def read_about(folder: Path, label: str) -> About:
     told = json.loads(file.read_text())
     if told.pop("format") != FORMAT:
         raise SetupError(f"{label} was saved in another format than {FORMAT}, which this code reads: {TRAIN_AGAIN}")
-    days = told.pop("horizons")
-    horizons = Horizons(tuple(days["edges_days"]), days["churn_days"], tuple(days["spend_days"]))
+    horizons = Horizons.of(told.pop("horizons"))
     population, names = Population(**told.pop("population")), tuple(told.pop("feature_names"))
     return About(**told, horizons=horizons, population=population, feature_names=names)
 

@@ -12,7 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.commands import command_parser
-from expectations.errors import DataError, LifestageError, SetupError
+from expectations.errors import DataError, LifestageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +47,13 @@ def main(args: argparse.Namespace) -> None:
 
     from ml.comparing.store import data_digest
     from ml.leaks import require_no_leak
+    from ml.models import known
     from ml.plan import Plan
     from ml.registry import MODEL_NAME
     from ml.settings import load_model_settings
 
     settings = load_model_settings(args.home)
-    models = known_models(args.models.split(",") if args.models else settings.models)
+    models = known(args.models.split(",") if args.models else settings.models)
     protocol, parts = read(args.cutoff, models, args.home)
     log.info("data: %s", describe(parts))
     require_no_leak(parts.train)
@@ -63,16 +64,6 @@ def main(args: argparse.Namespace) -> None:
     # One thread: models this small are fastest so, and sums come out the same whatever the machine.
     with threadpool_limits(limits=1):
         train(plan, parts, args.home)
-
-
-def known_models(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    """``names``, each once; SetupError for what there is not."""
-    from ml.models import MODELS
-
-    wanted = tuple(dict.fromkeys(name.strip() for name in names))
-    if strange := [name for name in wanted if name not in MODELS]:
-        raise SetupError(f"no model {', '.join(map(repr, strange))}; there are: {', '.join(MODELS)}")
-    return wanted
 
 
 def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Protocol, Parts]":

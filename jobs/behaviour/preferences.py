@@ -3,14 +3,13 @@
 from datetime import date
 from typing import TYPE_CHECKING
 
+from expectations.behaviour import PURCHASE_WEIGHT
 from jobs.behaviour.months import day_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 WINDOW_DAYS = 180
-PURCHASE_WEIGHT = 3
-"""A purchase says three times as much of a preference as a cart or a favourite."""
 _PLACE_BITS = 31
 
 

@@ -8,7 +8,9 @@ from expectations.behaviour import FEATURE_NAMES
 from ml.cohorts import Parts
 from ml.drift import Reference
 from ml.examples import STRATA, Examples
+from ml.feature_report import DRIFT_ABOVE
 from ml.forecast import Forecast
+from ml.lifetime import CLV_DAYS
 from ml.protocols import Protocol
 from ml.reasons.words import PHRASES, parts_of
 from ml.scoring_rules import calibration_error, honest_calibration_errors
@@ -16,10 +18,8 @@ from ml.spend_rules import total_bias
 
 SMALL_ROWS = 200
 """A stratum of fewer test customers: its numbers may be chance."""
-DRIFT_ABOVE = 0.25
 LARGE_BIAS = 0.05
 """Share of the total by which expected spend may be wrong without a word."""
-VALUE_DAYS = 365
 RESAMPLES = 300
 
 
@@ -83,9 +83,9 @@ def _of_horizons(parts: Parts) -> Iterator[str]:
             yield f"Spend within {days} days is extrapolated: no training window of that length has matured."
     if untested := [days for days in horizons.edges_days if not test.matured(days).any()]:
         yield f"Not tested, since the days after the cutoff are not known yet: {', '.join(map(str, untested))} days."
-    if horizons.longest < VALUE_DAYS:
+    if horizons.longest < CLV_DAYS:
         yield (
-            f"Lifetime value over {VALUE_DAYS} days is extrapolated: labels end {horizons.longest} days after a cutoff."
+            f"Lifetime value over {CLV_DAYS} days is extrapolated: labels end {horizons.longest} days after a cutoff."
         )
 
 

@@ -5,12 +5,11 @@ import os
 import shlex
 from pathlib import Path
 
-from expectations.behaviour import FEATURES
 from expectations.errors import DataError, SetupError
-from expectations.sequences import SEQUENCES
 from expectations.version import REPOSITORY
-from ml.home import HomePath, home_folder, partition_days, partition_folder
+from ml.home import HomePath, home_folder
 from ml.protocols import Protocol
+from ml.ready import missing_features, missing_sequences
 
 SOURCES = {"cdnow": "cdnow_master", "cdnow_customers": "cdnow_master"}
 """Studies that are not named as the source of jobs/sources they read."""
@@ -38,14 +37,9 @@ def home_of(study: str, home: HomePath = None) -> Path:
 
 def require_snapshots(protocol: Protocol, home: Path, needs_sequences: bool) -> None:
     """DataError with the commands that build the snapshots of features and sequences which are missing."""
-    built = set(partition_days(FEATURES, home))
     missing = {
-        "build_features": [day for day in protocol.cutoffs if day not in built],
-        "build_sequences": [
-            day
-            for day in protocol.cutoffs
-            if needs_sequences and not (partition_folder(SEQUENCES, day, home) / "about.json").is_file()
-        ],
+        "build_features": missing_features(protocol.cutoffs, home),
+        "build_sequences": missing_sequences(protocol.cutoffs, home) if needs_sequences else [],
     }
     if any(missing.values()):
         commands = [

@@ -2,8 +2,11 @@
 line here.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from expectations.errors import SetupError
 
 if TYPE_CHECKING:
     from ml.models.base import Model
@@ -27,6 +30,14 @@ MODELS = {
     "value_network": "ml.models.value_network:ValueNetwork",
     "stack": "ml.models.stack:Stack",
 }
+
+
+def known(names: Iterable[str]) -> tuple[str, ...]:
+    """``names``, each once; SetupError for what there is not."""
+    wanted = tuple(dict.fromkeys(name.strip() for name in names))
+    if strange := [name for name in wanted if name not in MODELS]:
+        raise SetupError(f"no model {', '.join(map(repr, strange))}; there are: {', '.join(MODELS)}")
+    return wanted
 
 
 def kind(name: str) -> "type[Model]":

@@ -153,17 +153,18 @@ class BuyTillYouDie:
     @classmethod
     def load(cls, folder: Path) -> "BuyTillYouDie":
         state = json.loads((folder / FILE).read_text())
-        tuples = {name: {key: tuple(value) if isinstance(value, list) else value for key, value in state[name].items()}
-                  for name in ("horizons", "never_bought")}  # fmt: skip
+        never = state["never_bought"].items()
         kind = ParetoNbd if state["name"] == PARETO else BetaGeometric
         return cls(
             name=state["name"],
             seed=state["seed"],
             budget=state["budget"],
-            horizons=Horizons(**tuples["horizons"]),
+            horizons=Horizons.of(state["horizons"]),
             buying=kind(**state["buying"]),
             worth=GammaGamma(**state["worth"]) if state["worth"] else None,
-            never_bought=NeverBought(**tuples["never_bought"]),
+            never_bought=NeverBought(
+                **{key: tuple(value) if isinstance(value, list) else value for key, value in never}
+            ),
         )
 
 

@@ -89,7 +89,7 @@ class Sequence:
         model = cls(told["name"], told["seed"], told["budget"])
         model.history, model.best_epoch = told["history"], told["best_epoch"]
         model.settings = {name: _tuple(value) for name, value in told["settings"].items()}
-        model.horizons = Horizons(**{name: _tuple(value) for name, value in told["horizons"].items()})
+        model.horizons = Horizons.of(told["horizons"])
         model.unmatured = Unmatured(**{name: tuple(value) for name, value in told["unmatured"].items()})
         config = {name: _tuple(value) for name, value in told["config"].items()}
         config["buckets"] = Buckets(**config["buckets"])

@@ -123,8 +123,7 @@ class Tabular:
         told = json.loads((folder / "model.json").read_text())
         model = cls(told["name"], told["seed"], told["budget"])
         model.classifier_settings, model.regressor_settings = told["classifier_settings"], told["regressor_settings"]
-        days = told["horizons"]
-        model.horizons = Horizons(tuple(days["edges_days"]), days["churn_days"], tuple(days["spend_days"]))
+        model.horizons = Horizons.of(told["horizons"])
         fitted = io.load(folder / "estimators.skops", trusted=TRUSTED_TYPES)
         model.hazard, model.spend = fitted["hazard"], fitted["spend"]
         return model
