@@ -113,10 +113,10 @@ def test_the_cuts_are_quantiles_of_the_day(spark):
     rows = [customer(customer_key=f"{n}", expected_spend_30d=float(n), purchase_days_365d=n) for n in range(11)]
     rows.append(customer(customer_key="never", expected_spend_30d=0.0, purchase_days_365d=0, **NEVER))
     cuts = day_cuts(spark.createDataFrame(table(*rows)), SegmentSettings())
-    # 12 values, 0 twice: position .8 x 11 = 8.8 lies between 7 and 8.
-    assert cuts.high_value_from == pytest.approx(7.8)
-    # Loyal is measured among buyers only: 11 values, position .7 x 10 = 7.
-    assert cuts.loyal_purchase_days_from == pytest.approx(7.0)
+    # 12 values, 0 twice: the first that covers .8 x 12 = 9.6 of them is the tenth, somebody's own 8.
+    assert cuts.high_value_from == 8.0
+    # Loyal is measured among buyers only: 11 values, the first that covers 7.7 is the eighth.
+    assert cuts.loyal_purchase_days_from == 7.0
 
 
 def test_every_threshold_is_stored_with_its_meaning():
