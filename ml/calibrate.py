@@ -79,7 +79,7 @@ class Calibration:
 def rising(forecast: Forecast) -> Forecast:
     """Expected spend of a window raised to that of the shorter one, where windows that were fitted apart disagree."""
     spend, least = forecast.spend_if_purchase.copy(), np.zeros(len(forecast))
-    for window, days in sorted(enumerate(forecast.horizons.spend_days), key=lambda pair: pair[1]):
+    for window, days in enumerate(forecast.horizons.spend_days):
         probability = np.maximum(forecast.probability(days), 1e-12)
         spend[:, window] = np.maximum(spend[:, window], least / probability)
         least = spend[:, window] * probability

@@ -11,7 +11,7 @@ class Horizons:
 
     edges_days  where the hazard's intervals end: interval k is (edges_days[k - 1], edges_days[k]]
     churn_days  a customer who buys nothing for so long has churned
-    spend_days  windows over which spend is predicted; each one of ``edges_days``
+    spend_days  windows over which spend is predicted, rising; each one of ``edges_days``
 
     SetupError where these contradict one another.
     """
@@ -27,6 +27,8 @@ class Horizons:
             raise SetupError(
                 f"churn_days must lie within 1 … {self.longest}, the last of edges_days: {self.churn_days}"
             )
+        if list(self.spend_days) != sorted(set(self.spend_days)):
+            raise SetupError(f"spend_days must rise, each once: {self.spend_days}")
         if strange := set(self.spend_days) - set(self.edges_days):
             raise SetupError(f"spend_days must be among edges_days {self.edges_days}: {sorted(strange)} are not")
 
@@ -38,6 +40,11 @@ class Horizons:
     @property
     def longest(self) -> int:
         return self.edges_days[-1]
+
+    @property
+    def shown_spend_days(self) -> int | None:
+        """The window that pictures and reports show first: that of churn, else the shortest; None where none is."""
+        return self.churn_days if self.churn_days in self.spend_days else min(self.spend_days, default=None)
 
     @property
     def judged_days(self) -> int:

@@ -12,6 +12,7 @@ from ml.comparing.rows import ALL, EVERY_TASK, MEAN, Row
 from ml.comparing.store import KIND, Report, data_digest
 from ml.comparing.table import NOTES, Numbers, seconds_block, strata_block, task_block
 from ml.comparing.tasks import Task, tasks_of
+from ml.horizons import Horizons
 from ml.models import kind
 
 BOOSTING = "gradient_boosting"
@@ -73,9 +74,9 @@ def printed(rows: list[Row], scene: Stage, judge: Judge, answers: list[Answers],
     horizons = scene.parts.valid.horizons
     numbers, models = Numbers(rows), list(dict.fromkeys(one.model for one in answers))
     blocks = [task_block(numbers, task, models, champion) for task in tasks_of(horizons)]
-    first_money = [Task("spend", days) for days in horizons.spend_days[:1]]
     blocks += [
-        strata_block(numbers, task, models, champion) for task in (Task("churn", horizons.churn_days), *first_money)
+        strata_block(numbers, task, models, champion)
+        for task in (Task("churn", horizons.churn_days), *shown_money(horizons))
     ]
     blocks.append(seconds_block(numbers, models, champion))
     lines = [*described(scene), "* champion, by validation"]
@@ -84,10 +85,15 @@ def printed(rows: list[Row], scene: Stage, judge: Judge, answers: list[Answers],
     return [*lines, "", *NOTES, "", *sentences(judge, answers, champion, scene)]
 
 
+def shown_money(horizons: Horizons) -> list[Task]:
+    days = horizons.shown_spend_days
+    return [Task("spend", days)] if days else []
+
+
 def sentences(judge: Judge, answers: list[Answers], champion: str, scene: Stage) -> list[str]:
     """Who is champion, and whether the best network beats boosting: plainly, with the interval."""
     horizons, valid = scene.parts.valid.horizons, scene.parts.valid
-    tasks = [Task("purchase", horizons.churn_days), *(Task("spend", days) for days in horizons.spend_days[:1])]
+    tasks = [Task("purchase", horizons.churn_days), *shown_money(horizons)]
     lines = [f"Champion: {champion}, the highest validation score."]
     pairs = [(champion, "logistic_regression")] if champion != "logistic_regression" else []
     # Those that read sequences, but for the stack, which is boosting itself.

@@ -22,7 +22,7 @@ class Outputs:
 
     hazard_logits  (rows, intervals)
     mu, raw_sigma  (rows, windows): mean and unbounded deviation of log spend if there is a purchase
-    group_logits   (rows, 1 + groups): of spending nothing in the first window, little … much; (rows, 0) without groups
+    group_logits   (rows, 1 + groups): of spending nothing in the group window, little … much; (rows, 0) without them
     """
 
     hazard_logits: Tensor
@@ -32,7 +32,10 @@ class Outputs:
 
 
 class Heads(nn.Module):
-    """(rows, width) and (rows, inputs) → Outputs. A linear path leads from the inputs past all hidden layers."""
+    """(rows, width) and (rows, inputs) → Outputs. A linear path leads from the inputs past all hidden layers.
+
+    group_window: the spend window that groups of value are told apart in, the longest that taught; training alone asks.
+    """
 
     def __init__(self, width: int, inputs: int, horizons: Horizons, groups: int = 0) -> None:
         super().__init__()
@@ -43,6 +46,7 @@ class Heads(nn.Module):
         self.spend, self.spend_past = nn.Linear(width, 2 * windows), nn.Linear(inputs, 2 * windows, bias=False)
         self.from_log_odds = nn.Parameter(torch.zeros(2 * windows))
         self.group = nn.Linear(width, 1 + groups) if groups else None
+        self.group_window = 0
         self.register_buffer("group_bounds", torch.zeros(max(groups - 1, 0)))
         # Log spend is learned in deviations from its mean, so that shops of any currency start at the same loss.
         for buffer, value in (("log_mean", 0.0), ("log_deviation", 1.0), ("log_limit", 0.0)):
@@ -63,7 +67,10 @@ class Heads(nn.Module):
             # Nobody is expected to spend more than the largest spender of the training windows.
             self.log_limit[n] = float(logs.max())
         if self.group is not None:
-            spend = examples.spend[:, 0][examples.spend[:, 0] > 0]
+            taught = np.flatnonzero((examples.spend > 0).any(axis=0))
+            self.group_window = int(taught[-1]) if len(taught) else 0
+            spend = examples.spend[:, self.group_window]
+            spend = spend[spend > 0]
             shares = np.linspace(0, 1, len(self.group_bounds) + 2)[1:-1]
             self.group_bounds.copy_(
                 torch.as_tensor(np.quantile(spend, shares) if len(spend) else np.zeros(len(shares)))
@@ -71,9 +78,9 @@ class Heads(nn.Module):
 
     def groups_of(self, spend: Tensor) -> Tensor:
         """(rows,) int64: the group of value of (rows, windows) of spend; UNKNOWN where the window has not matured."""
-        first = spend[:, 0].contiguous()
-        group = torch.where(first > 0, 1 + torch.bucketize(first, self.group_bounds), 0)
-        return torch.where(torch.isnan(first), UNKNOWN, group)
+        paid = spend[:, self.group_window].contiguous()
+        group = torch.where(paid > 0, 1 + torch.bucketize(paid, self.group_bounds), 0)
+        return torch.where(torch.isnan(paid), UNKNOWN, group)
 
     def forward(self, hidden: Tensor, inputs: Tensor) -> Outputs:
         logits = self.hazard(hidden) + self.hazard_past(inputs)

@@ -125,8 +125,7 @@ class _Draw:
         rows = embedding.chosen_rows(len(self.model))
         days, model = self.horizons.churn_days, self.model.rows(rows)
         shown = {f"probability of a purchase\nwithin {days} days": model.probability(days)}
-        if self.horizons.spend_days:
-            window = self.horizons.spend_days[0]
+        if window := self.horizons.shown_spend_days:
             meaning = f"expected spend over {window} days\n(log10 of 1 + shop's currency)"
             shown[meaning] = np.log10(1 + model.expected_spend(window))
         figure, axes = new_figure(1 + len(shown), width=4.3 * (1 + len(shown)))

@@ -24,6 +24,7 @@ from ml.settings import (
         ("model: {edges_days: [30, 14]}", "edges_days must rise from above 0"),
         ("model: {churn_days: 120}", "churn_days must lie within 1 … 90"),
         ("model: {spend_days: [90]}", "edges_days and spend_days must hold 30"),
+        ("model: {spend_days: [90, 30]}", r"spend_days must rise, each once: \(90, 30\)"),
         ("model: {max_train: 0}", "step_days and max_train must be 1 or more"),
         ("model: [1]", "model must hold `setting: value` pairs"),
         ("model: {", "settings.yaml is not YAML"),

@@ -72,10 +72,23 @@ def test_channels_count_events_of_a_week(home):
 def test_groups_of_value_are_quantiles_of_training(examples):
     network = network_of(encoder="channels", groups=4)
     network.heads.fit(examples)
-    paid = examples.spend[:, 0][examples.spend[:, 0] > 0]
-    spend = np.array([[0.0, 1], [paid.min(), 1], [np.median(paid) * 1.001, 1], [paid.max(), 1], [np.nan, 1]])
+    paid = examples.spend[:, 1][examples.spend[:, 1] > 0]
+    spend = np.array([[1, 0.0], [1, paid.min()], [1, np.median(paid) * 1.001], [1, paid.max()], [1, np.nan]])
     groups = network.heads.groups_of(torch.tensor(spend, dtype=torch.float32)).tolist()
     assert groups == [0, 1, 3, 4, UNKNOWN]
+
+
+def test_groups_of_value_are_of_the_longest_window_that_matured(examples):
+    # As on CDNOW, whose 273 days no training cutoff is followed by: the head must not be left without a label.
+    short = replace(examples, spend=np.column_stack([examples.spend[:, 0], np.full(len(examples), np.nan)]))
+    network = network_of(encoder="channels", groups=4)
+    network.heads.fit(short)
+    groups = network.heads.groups_of(torch.tensor(short.spend, dtype=torch.float32))
+    buys = short.spend[:, 0] > 0
+    assert (groups[~buys] == 0).all()
+    counts = torch.bincount(groups[buys], minlength=5)
+    assert counts[0] == 0
+    assert counts[1:].min() >= buys.sum() // 4 - 1
 
 
 class BriefValue(ValueNetwork):
