@@ -1,0 +1,68 @@
+"""What to offer whom: recommended products, and the next best action."""
+
+from expectations.behaviour import SNAPSHOT_DATE
+from expectations.contract import Check, Column, Table
+from expectations.events import CUSTOMER_KEY
+from expectations.next_items import NEXT_ITEMS
+from expectations.segments import CUSTOMER_SEGMENTS
+
+RECOMMENDATION_REASONS = {
+    "repeat": "the customer has bought it before, at a rhythm that makes it due",
+    "item_to_item": "bought by those who bought what the customer bought",
+    "content": "of the category, brand or description the customer prefers",
+    "matrix_factorisation": "placed near the customer by who buys what",
+    "sequence": "what the customer's latest events lead to",
+    "new_arrival": "new in the shop, of a category the customer prefers",
+    "premium": "among the dearest of a category the customer prefers",
+    "popular": "bought most by everybody of late",
+}
+
+RECOMMENDATIONS = Table(
+    name="recommendations",
+    description="Products to show each customer, the likeliest first, under the strategy of their segment.",
+    grain="one row per customer, snapshot date and rank",
+    key=("snapshot_date", "customer_key", "rank"),
+    partition="snapshot_date",
+    columns=(
+        SNAPSHOT_DATE,
+        CUSTOMER_KEY,
+        Column(name="rank", type="int32", minimum=1, unit="places", description="1 for what to show first."),
+        Column(name="product_id", type="string", description="The shop's product."),
+        Column(name="category", type="string", nullable=True, description="Its category."),
+        Column(name="probability", type="double", minimum=0, maximum=1, unit="probability",
+               description=NEXT_ITEMS.column("probability").description),
+        Column(name="reason", type="string", values=tuple(RECOMMENDATION_REASONS),
+               description="What speaks for it most."),
+        Column(name="is_repeat", type="bool", description="Whether the customer has bought it before."),
+        Column(name="strategy", type="string", description="The strategy of the customer's segment that was applied."),
+    ),
+)  # fmt: skip
+
+NEXT_ACTIONS = Table(
+    name="next_actions",
+    description="What to do next about each customer, by the table of strategies; a share of every segment is held out "
+    "so that effects can be measured.",
+    grain="one row per customer and snapshot date",
+    key=("snapshot_date", "customer_key"),
+    partition="snapshot_date",
+    columns=(
+        SNAPSHOT_DATE,
+        CUSTOMER_KEY,
+        Column(name="rule", type="string", description="The rule of the strategies that holds first."),
+        Column(name="action", type="string", description="What to do; none: leave the customer alone."),
+        Column(name="channel", type="string", nullable=True, description="Where; null for action none."),
+        Column(name="budget_weight", type="double", minimum=0,
+               description="Share of a budget per customer, relative to others: spend in proportion to it."),
+        Column(name="cool_down_days", type="int32", minimum=0, unit="days",
+               description="Days for which the customer is not to be given the same action again."),
+        Column(name="action_since", type="date",
+               description="The day from which this action has stood: acted on once, it waits for cool_down_days."),
+        Column(name="is_held_out", type="bool",
+               description="Whether the customer is of the control group: do nothing, and compare later. Drawn by a "
+               "keyed hash, so that a customer stays in it."),
+        *(CUSTOMER_SEGMENTS.column(name) for name in ("value_tier", "lifecycle_stage")),
+        Column(name="risk_band", type="string", values=("none", "medium", "high"),
+               description="The customer's highest band in risk_alerts; none without one."),
+    ),
+    checks=(Check(kind="row_count", severity="fail", minimum=1, why="every customer has a row"),),
+)  # fmt: skip
