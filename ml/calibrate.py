@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit, logit, ndtr
+from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
 from ml.examples import Examples, Inputs
-from ml.forecast import Forecast
+from ml.forecast import Forecast, probability_below
 from ml.models.base import Model
+from ml.spend_rules import coverage
 
 MIN_CASES = 20
 """Customers of either outcome, and payers, that a calibration of its own needs."""
@@ -161,20 +162,9 @@ def _spend(forecast: Forecast, valid: Examples, days: int) -> tuple[float, float
 
 
 def _missed_cover(silent: np.ndarray, mean: np.ndarray, sigma: np.ndarray, spend: np.ndarray) -> float:
-    """Sum over COVERS of the squared difference between the share of outcomes inside and the promised one.
-
-    By the randomised probability integral transform, in expectation: an outcome of 0 is spread evenly over 0 … silent.
-    """
-    paid = spend > 0
-    score = (np.log(np.where(paid, spend, 1.0)) - np.log(np.maximum(mean, 1e-12))) / sigma + sigma / 2
-    place = silent + (1 - silent) * ndtr(score)
-    total = 0.0
-    for cover in COVERS:
-        low, high = (1 - cover) / 2, (1 + cover) / 2
-        of_zero = np.clip((np.minimum(silent, high) - low) / np.maximum(silent, 1e-12), 0, 1)
-        inside = np.where(paid, (place > low) & (place < high), of_zero)
-        total += (inside.mean() - cover) ** 2
-    return total
+    """Sum over COVERS of the squared difference between the share of outcomes inside and the promised one."""
+    below = probability_below(spend, silent, mean, sigma)
+    return sum((coverage(silent, below, cover=cover) - cover) ** 2 for cover in COVERS)
 
 
 def _filled(values: list, default: object) -> tuple:

@@ -73,10 +73,7 @@ class Forecast:
     def spend_probability_below(self, days: int, spend: np.ndarray) -> np.ndarray:
         """(rows,): probability that spend within ``days`` is at most ``spend``; at 0 the whole of the zero part."""
         mean, sigma = self.spend_if_purchase[:, self._window(days)], self.spend_sigma[:, self._window(days)]
-        silent, mu = self.survival(days), np.log(np.maximum(mean, 1e-12)) - sigma**2 / 2
-        paid = spend > 0
-        below = ndtr((np.log(np.where(paid, spend, 1.0)) - mu) / np.maximum(sigma, 1e-9))
-        return silent + (1 - silent) * np.where(paid, below, 0.0)
+        return probability_below(spend, self.survival(days), mean, sigma)
 
     def rows(self, chosen: np.ndarray) -> "Forecast":
         """The forecast of some rows, by number or by mask."""
@@ -90,3 +87,10 @@ class Forecast:
 
     def _window(self, days: int) -> int:
         return self.horizons.spend_days.index(days)
+
+
+def probability_below(spend: np.ndarray, silent: np.ndarray, mean: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """(rows,): probability of at most ``spend`` where nothing is spent with probability ``silent``, else log-normal."""
+    mu, paid = np.log(np.maximum(mean, 1e-12)) - sigma**2 / 2, spend > 0
+    below = ndtr((np.log(np.where(paid, spend, 1.0)) - mu) / np.maximum(sigma, 1e-9))
+    return silent + (1 - silent) * np.where(paid, below, 0.0)

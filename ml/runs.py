@@ -139,7 +139,7 @@ class RunWriter:
         write_feature_report(features, f"{shop}, test cutoff {cutoff}", self._feature_report, rows)
         digest = self.plan.data_digest
         about = About(fitted.name, shop, fitted.seed, digest, code_version(), threshold, params)
-        write_card(folder, about, self.plan.protocol, self.parts, fitted.test)
+        write_card(folder, about, self.plan.protocol, self.parts, fitted.test, self._lifetime)
         return folder
 
     @cached_property

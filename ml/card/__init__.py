@@ -13,18 +13,26 @@ from ml.card.numbers import numbers, summary
 from ml.cohorts import Parts
 from ml.examples import Examples
 from ml.forecast import Forecast
+from ml.lifetime import Lifetime
 from ml.protocols import Protocol
 
 __all__ = ["About", "description", "write_card"]
 
 
-def write_card(folder: Path, about: About, protocol: Protocol, parts: Parts, forecast: Forecast) -> None:
-    """Writes model_card.md and model_card.html; ``forecast`` is of the last test part.
+def write_card(
+    folder: Path,
+    about: About,
+    protocol: Protocol,
+    parts: Parts,
+    forecast: Forecast,
+    lifetime: Lifetime | None = None,
+) -> None:
+    """Writes model_card.md and model_card.html; ``forecast`` is of the last test part, ``lifetime`` is the model's.
 
     ``description`` makes the Markdown short enough for a run's description.
     """
     blocks = [*_what(about, protocol, parts, forecast), *numbers(about, parts.tests[-1], forecast)]
-    told = limits(parts, forecast, protocol, about.is_simulated, about.seed)
+    told = limits(parts, forecast, protocol, about.is_simulated, about.seed, lifetime)
     blocks += [Block.of("h2", "Limits"), Block.of("list", *told)] if told else []
     blocks += [*_settings(about), *_loading(parts.tests[-1])]
     title = f"Model card: {about.model} of {about.shop}"

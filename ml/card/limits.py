@@ -10,7 +10,7 @@ from ml.drift import Reference
 from ml.examples import STRATA, Examples
 from ml.feature_report import DRIFT_ABOVE
 from ml.forecast import Forecast
-from ml.lifetime import CLV_DAYS
+from ml.lifetime import CLV_DAYS, Lifetime
 from ml.protocols import Protocol
 from ml.reasons.words import PHRASES, parts_of
 from ml.scoring_rules import calibration_error, honest_calibration_errors
@@ -23,12 +23,20 @@ LARGE_BIAS = 0.05
 RESAMPLES = 300
 
 
-def limits(parts: Parts, forecast: Forecast, protocol: Protocol, is_simulated: bool, seed: int = 0) -> list[str]:
-    """Sentences; ``forecast`` is of the last test part."""
+def limits(
+    parts: Parts,
+    forecast: Forecast,
+    protocol: Protocol,
+    is_simulated: bool,
+    seed: int = 0,
+    lifetime: Lifetime | None = None,
+) -> list[str]:
+    """Sentences; ``forecast`` is of the last test part, ``lifetime`` what carries it on to a year."""
     test = parts.tests[-1]
     return [
         *_of_data(parts, protocol, is_simulated),
         *_of_horizons(parts),
+        *_of_lifetime(lifetime),
         *_of_calibration(test, forecast, seed),
         *_of_spend(test, forecast),
         *_of_strata(test),
@@ -83,9 +91,13 @@ def _of_horizons(parts: Parts) -> Iterator[str]:
             yield f"Spend within {days} days is extrapolated: no training window of that length has matured."
     if untested := [days for days in horizons.edges_days if not test.matured(days).any()]:
         yield f"Not tested, since the days after the cutoff are not known yet: {', '.join(map(str, untested))} days."
-    if horizons.longest < CLV_DAYS:
+
+
+def _of_lifetime(lifetime: Lifetime | None) -> Iterator[str]:
+    if lifetime and lifetime.is_extrapolated:
         yield (
-            f"Lifetime value over {CLV_DAYS} days is extrapolated: labels end {horizons.longest} days after a cutoff."
+            f"Lifetime value over {CLV_DAYS} days is extrapolated: no customer's spend had been seen for longer than "
+            f"{lifetime.known_days} days when it was learned."
         )
 
 

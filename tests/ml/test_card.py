@@ -20,6 +20,7 @@ from ml.comparing.rows import Row
 from ml.examples import STRATA
 from ml.home import partition_folder
 from ml.judging import measure
+from ml.lifetime import Lifetime
 from ml.pages.compare_page import write_compare_page
 from ml.protocols import Protocol
 from tests.ml.told_rows import HORIZONS, told_examples, true_forecast
@@ -111,7 +112,7 @@ def test_limits_follow_from_facts(parts):
     test = parts.tests[0]
     told = " ".join(limits(parts, true_forecast(test.inputs), PROTOCOL, is_simulated=False))
     assert "simulated" not in told
-    assert "Lifetime value over 365 days is extrapolated: labels end 60 days" in told
+    assert "Lifetime value" not in told, "none goes with it"
     assert "off by" not in told
     assert "extrapolated: no training window" not in told
     # One that says half of what comes, trained on windows of 30 days, tested on customers of another kind.
@@ -124,6 +125,14 @@ def test_limits_follow_from_facts(parts):
     assert "Purchases beyond 30 days are extrapolated" in told
     assert "In total they are too low" in told
     assert re.search(r"\d+ of \d+ features had shifted", told)
+
+
+@pytest.mark.parametrize(("known_days", "is_told"), [(120, True), (365, False)])
+def test_lifetime_value_is_extrapolated_where_the_scores_say_so(parts, known_days, is_told):
+    lifetime = Lifetime(60, known_days, 1.0, 4.0, None)
+    told = " ".join(limits(parts, true_forecast(parts.tests[0].inputs), PROTOCOL, False, lifetime=lifetime))
+    assert lifetime.is_extrapolated == is_told
+    assert ("extrapolated: no customer's spend had been seen for longer than 120 days" in told) == is_told
 
 
 def test_a_document_reads_the_same_both_ways():
