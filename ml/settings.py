@@ -4,6 +4,7 @@ What a shop predicts, of whom, when a challenger is promoted and when training i
 """
 
 import math
+import re
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -102,23 +103,23 @@ class DueSettings:
     outcome_days: int = 7
 
 
-SECTIONS = {"model": ModelSettings, "promotion": PromotionSettings, "due": DueSettings}
-"""Sections that are read here, each by one dataclass."""
+SECTIONS = ("segment", "checks", "outliers", "features", "sequences", "text", "model", "promotion", "due")
+"""All that settings.yaml may hold. The last three are read here, the others by the jobs they are named after."""
 
 
 def load_model_settings(home: HomePath = None) -> ModelSettings:
     """Section ``model`` of the home's settings.yaml; SetupError for whatever it does not know."""
-    return _load("model", home)
+    return load_settings("model", ModelSettings, home)
 
 
 def load_promotion_settings(home: HomePath = None) -> PromotionSettings:
     """Section ``promotion``."""
-    return _load("promotion", home)
+    return load_settings("promotion", PromotionSettings, home)
 
 
 def load_due_settings(home: HomePath = None) -> DueSettings:
     """Section ``due``."""
-    return _load("due", home)
+    return load_settings("due", DueSettings, home)
 
 
 def training_cutoffs(cutoff: date, first_day: date, home: HomePath = None) -> list[date]:
@@ -126,9 +127,10 @@ def training_cutoffs(cutoff: date, first_day: date, home: HomePath = None) -> li
     return list(load_model_settings(home).protocol(cutoff, first_day).cutoffs)
 
 
-def filled(path: Path, section: str, values: dict[str, Any], kind: type[S]) -> S:
-    """``kind`` with ``values``, which stand in ``section`` of ``path``; SetupError for what it does not know."""
-    known = get_type_hints(kind)
+def load_settings(section: str, kind: type[S], home: HomePath = None) -> S:
+    """``kind`` with what the home's settings.yaml says under ``section``; SetupError for what it does not know."""
+    path, known = _file(home), get_type_hints(kind)
+    values = load_section(section, home)
     for name, value in values.items():
         if name not in known:
             raise SetupError(f"{path}: {section} has no setting {name!r}; known: {', '.join(known)}")
@@ -140,18 +142,23 @@ def filled(path: Path, section: str, values: dict[str, Any], kind: type[S]) -> S
         raise SetupError(f"{path}: {section}: {error}") from error
 
 
-def _load(section: str, home: HomePath) -> Any:
-    import yaml
+def load_section(section: str, home: HomePath = None) -> dict[str, Any]:
+    """What the home's settings.yaml says under ``section``, empty if nothing; SetupError for a section not known."""
+    from ml.yaml_lines import load_lined
 
-    path = home_folder(home) / "settings.yaml"
-    try:
-        said = yaml.safe_load(path.read_text()) if path.exists() else None
-    except yaml.YAMLError as error:
-        raise SetupError(f"{path} is not YAML: {error}") from error
-    values = said.get(section) if isinstance(said, dict) else None
-    if not isinstance(values or {}, dict):
-        raise SetupError(f"{path}: {section} must hold `setting: value` pairs, found {values!r}")
-    return filled(path, section, values or {}, SECTIONS[section])
+    path = _file(home)
+    text = path.read_text() if path.exists() else ""
+    said = load_lined(text, str(path)) if re.sub(r"(?m)^\s*#.*", "", text).strip() else {}
+    for name, values in said.items():
+        if name not in SECTIONS:
+            raise SetupError(f"{path}: no section {name!r}; known: {', '.join(SECTIONS)}")
+        if not isinstance(values or {}, dict):
+            raise SetupError(f"{path}: {name} must hold `setting: value` pairs, found {values!r}")
+    return said.get(section) or {}
+
+
+def _file(home: HomePath) -> Path:
+    return home_folder(home) / "settings.yaml"
 
 
 def _misfit(value: Any, kind: Any) -> str:

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from expectations.errors import SetupError
 from jobs.reading.dimension import Dimension, parse_dimension
 from jobs.reading.feed import Feed, parse_feed
-from jobs.reading.yaml_lines import Lined, fields_of, load_lined
+from jobs.reading.yaml_lines import Lined, fields_of
+from ml.yaml_lines import load_lined
 
 FOLDER = Path(__file__).parent.parent / "sources"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -77,7 +77,7 @@ def test_what_no_check_has_is_refused(home, text, message):
         chosen(home, EVENTS)
 
 
-@pytest.mark.parametrize("text", ["", "segment:\n", "{}"])
+@pytest.mark.parametrize("text", ["", "segment:\n", "{}", "# segment: {new_days: 3}\n  # later\n"])
 def test_nothing_said_means_the_defaults(home, text):
     (home.path / "settings.yaml").write_text(text)
     assert load_settings(home, "segment", SegmentSettings) == SegmentSettings()

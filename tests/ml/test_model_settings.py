@@ -1,8 +1,13 @@
 """Sections model and promotion of settings.yaml: what they move, and what is refused with its place."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from expectations.errors import SetupError
+from expectations.version import REPOSITORY
 from jobs.home import Home
 from jobs.lifecycle import SegmentSettings
 from jobs.settings import load_settings
@@ -28,6 +33,13 @@ from ml.settings import (
         ("model: {max_train: 0}", "step_days and max_train must be 1 or more"),
         ("model: [1]", "model must hold `setting: value` pairs"),
         ("model: {", "settings.yaml is not YAML"),
+        (
+            "models: {churn_days: 14}",
+            r"no section 'models'; known: segment, checks, .*, promotion, due$",
+        ),
+        ("churn_days: 14", r"no section 'churn_days'"),
+        ("- model", r"settings.yaml, line 1: the file must be key: value pairs"),
+        ("model: {}\nmodel: {churn_days: 14}", r"settings.yaml, line 2: 'model' stands there twice"),
     ],
 )
 def test_what_is_not_known_or_contradicts_itself_is_refused(tmp_path, text, message):
@@ -47,3 +59,18 @@ def test_what_is_said_is_what_is_meant(tmp_path):
     # The jobs read the same file and know these sections too.
     assert load_settings(Home(tmp_path), "model", ModelSettings) == found
     assert load_settings(Home(tmp_path), "segment", SegmentSettings).new_days == 45
+
+
+def test_commands_of_both_rooms_refuse_a_section_with_the_same_words(tmp_path):
+    (tmp_path / "shop.json").write_text('{"shop": "corner", "simulated": false, "sources": [], "landing": {}}')
+    (tmp_path / "settings.yaml").write_text("# mistyped\nmodels: {churn_days: 14}\n")
+    said = []
+    for command in (("ml", "train", "--cutoff", "2020-07-28"), ("jobs", "build_sequences", "--ds", "2020-07-28")):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True, cwd=REPOSITORY,
+            env=os.environ | {"LIFESTAGE_HOME": str(tmp_path)},
+        )  # fmt: skip
+        assert done.returncode == SetupError.exit_code
+        said.append(done.stderr.removeprefix(f"{command[1]}: "))
+    assert said[0] == said[1]
+    assert "settings.yaml: no section 'models'; known: " in said[0]
