@@ -12,6 +12,7 @@ from expectations.contract import Table
 from expectations.dimensions import DIMENSIONS
 from expectations.events import EVENTS, INGEST_REPORT, QUARANTINE
 from expectations.next_items import NEXT_ITEMS
+from expectations.outcomes import COHORT_RETENTION, DATA_QUALITY, MODEL_PERFORMANCE
 from expectations.profiles import EVENT_PROFILE, PRICE_BOUNDS
 from expectations.segments import (
     CUSTOMER_SEGMENTS,
@@ -28,6 +29,7 @@ LAKE = (
     *(TEXT_SCORES, TEXT_VECTORS),
     *(CUSTOMER_DAY, CUSTOMER_MONTH, CUSTOMER_HISTORY, CUSTOMER_PRODUCT, FEATURES, PREFERENCES),
     *(SCORES, EMBEDDINGS, NEXT_ITEMS, CUSTOMER_SEGMENTS, SEGMENT_SETTINGS),
+    *(COHORT_RETENTION, MODEL_PERFORMANCE, DATA_QUALITY),
 )
 WAREHOUSE = (CUSTOMER_SEGMENTS, SEGMENT_SETTINGS, SEGMENT_SUMMARY, PUBLISH_LOG)
 TABLES = {table.name: table for table in (*LAKE, *WAREHOUSE)}

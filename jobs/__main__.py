@@ -25,6 +25,7 @@ COMMANDS = {
     "score": "features + a model version → lake/scores",
     "rank_items": "kept rankers → lake/next_items: what each customer is likeliest to buy next",
     "segment": "scores → value tier, lifecycle stage, churn band",
+    "measure_outcomes": "cohort retention, predictions against what came, data quality, as of a date",
     "publish": "segments → warehouse: stage, audit, one transaction",
     "sql": "run one SQL statement on the warehouse as bi_reader and print a table",
     "warehouse_uri": "print the warehouse's libpq URI",
