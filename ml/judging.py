@@ -44,10 +44,7 @@ def auc_interval(examples: Examples, forecast: Forecast, seed: int = 0) -> tuple
     known, days = _known(examples)
     label, probability = examples.is_buyer(days)[known], forecast.probability(days)[known]
     draws = Resamples.of((examples.inputs.customer_keys[known],), RESAMPLES, seed)
-    found = np.empty(draws.size)
-    for some, weights in draws.chunks(0, np.arange(len(label))):
-        found[some] = auc(label, probability, weights)
-    return interval(found)
+    return interval(draws.replicates(lambda weights: auc(label, probability, weights)))
 
 
 def _measured(examples: Examples, forecast: Forecast, threshold: float) -> dict[str, float]:

@@ -88,9 +88,8 @@ def paired_gain(metric: str, examples: Examples, ours: Forecast, theirs: Forecas
     examples, ours, theirs = examples.rows(rows), ours.rows(rows), theirs.rows(rows)
     actual, (a, b) = _outcome(metric, examples, ours, theirs)
     draws = Resamples.of((examples.inputs.customer_keys,), RESAMPLES, seed)
-    gains = np.empty(draws.size)
-    for some, weights in draws.chunks(0, np.arange(len(actual))):
-        gains[some] = sign * (rule(actual, a, weights) - rule(actual, b, weights)) + 0.0  # no negative nought
+    gains = draws.replicates(lambda weights: sign * (rule(actual, a, weights) - rule(actual, b, weights)))
+    gains += 0.0  # no negative nought
     return Gain(float(gains[0]), *interval(gains))
 
 

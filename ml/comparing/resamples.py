@@ -2,7 +2,7 @@
 as new evidence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,13 @@ class Resamples:
         for first in range(0, self.size, step):
             some = slice(first, min(first + step, self.size))
             yield some, self.counts[people, some].astype(np.float64)
+
+    def replicates(self, rule: Callable[[np.ndarray], np.ndarray], cutoff: int = 0) -> np.ndarray:
+        """(size,): what ``rule`` makes of weights, (rows, some resamples), of a test cutoff's rows."""
+        found = np.empty(self.size)
+        for some, weights in self.chunks(cutoff, np.arange(len(self.rows[cutoff]))):
+            found[some] = rule(weights)
+        return found
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from ml.ranking.baskets import Baskets, Targets, next_baskets
 from ml.ranking.candidates import Candidates, candidates
 from ml.ranking.facts import item_facts
 from ml.ranking.frequency import personal_frequency, popularity, tifu_knn
-from ml.ranking.judging import METRICS, Judged, interval, judge, top
+from ml.ranking.judging import METRICS, Judged, judge, mean_interval, top
 from ml.ranking.ranker import Ranker
 
 POPULARITY, FREQUENCY, DECAYED, TIFU, SHIPPED = (
@@ -103,7 +103,7 @@ def summed_up(parts: list[Tested], seed: int) -> Evaluation:
         for metric in METRICS:
             ours, theirs = ([part.judged[one].values[metric] for part in parts] for one in (name, DECAYED))
             gains = [a - b for a, b in zip(ours, theirs, strict=True)]
-            rows.append(Row(name, metric, interval(ours, customers, seed), interval(gains, customers, seed)))
+            rows.append(Row(name, metric, mean_interval(ours, customers, seed), mean_interval(gains, customers, seed)))
         covered = float(np.mean([part.judged[name].coverage for part in parts]))
         rows.append(Row(name, "coverage", (covered, np.nan, np.nan), (np.nan,) * 3))
     means = (float(np.mean([getattr(part, name) for part in parts])) for name in ("repeat_share", "listed", "held"))

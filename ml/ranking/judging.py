@@ -1,9 +1,12 @@
 """How good rankings are: recall, NDCG, hit rate and coverage of the first n, and what of it is repeat or explore."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from ml.comparing.resamples import Resamples, interval
+from ml.ranked_sums import weighted_mean
 from ml.ranking.baskets import Targets, is_member
 
 RESAMPLES = 1000
@@ -51,28 +54,16 @@ def judge(lists: np.ndarray, targets: Targets, owned: np.ndarray, judged: np.nda
     return Judged(judged, {name: value[judged] for name, value in values.items()}, len(shown) / max(on_offer, 1))
 
 
-def interval(values: list[np.ndarray], customers: list[np.ndarray], seed: int) -> tuple[float, float, float]:
+def mean_interval(values: list[np.ndarray], customers: list[np.ndarray], seed: int) -> tuple[float, float, float]:
     """(mean over cutoffs of means, low, high): 95 % over resampled customers, each with all their cutoffs."""
-    size = max(int(part.max(initial=-1)) for part in customers) + 1
     known = [np.isfinite(part) for part in values]
-    parts = list(zip(customers, values, known, strict=True))
-    total = np.array([np.bincount(who[ok], value[ok], size) for who, value, ok in parts])
-    count = np.array([np.bincount(who[ok], minlength=size) for who, _, ok in parts])
-    drawn = np.flatnonzero(count.any(axis=0))
-    if not len(drawn):
+    kept = [(who[ok], value[ok]) for who, value, ok in zip(customers, values, known, strict=True) if ok.any()]
+    if not kept:
         return np.nan, np.nan, np.nan
-    total, count = total[:, drawn], count[:, drawn]
-    rng = np.random.default_rng(seed)
-    means = np.empty(RESAMPLES)
-    for k in range(RESAMPLES):
-        times = np.bincount(rng.integers(len(drawn), size=len(drawn)), minlength=len(drawn))
-        means[k] = _mean_of_means(total @ times, count @ times)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return _mean_of_means(total.sum(axis=1), count.sum(axis=1)), float(low), float(high)
-
-
-def _mean_of_means(total: np.ndarray, count: np.ndarray) -> float:
-    return float((total[count > 0] / count[count > 0]).mean())
+    draws = Resamples.of(tuple(who for who, _ in kept), RESAMPLES, seed)
+    means = [draws.replicates(partial(weighted_mean, value), n) for n, (_, value) in enumerate(kept)]
+    whole = np.mean(means, axis=0)
+    return float(whole[0]), *interval(whole)
 
 
 def _rank(owner: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from ml.ranking.baskets import Baskets, Kind, Targets, next_baskets
 from ml.ranking.candidates import FEATURES, Candidates, candidates
 from ml.ranking.facts import Facts, item_facts
 from ml.ranking.frequency import FREQUENCIES, personal_frequency
-from ml.ranking.judging import interval, top
+from ml.ranking.judging import mean_interval, top
 
 TRUSTED_TYPES = ["numpy.dtype", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 CHUNK = 5_000
@@ -79,7 +79,7 @@ class Ranker:
         judged = {name: _recall(found, personal_frequency(found, name), targets, settings) for name in FREQUENCIES}
         frequency = max(FREQUENCIES, key=lambda name: judged[name].mean())
         boosting = _recall(found, model.decision_function(found.features), targets, settings)
-        gain = interval([boosting - judged[frequency]], [targets.customers], settings.seed)
+        gain = mean_interval([boosting - judged[frequency]], [targets.customers], settings.seed)
         recalls = {name: float(values.mean()) for name, values in (judged | {"boosting": boosting}).items()}
         ranker = cls(settings, model if gain[1] > 0 else None, frequency, (1.0, 0.0, 0.0), recalls, gain)
         # What is listed must be right; the many that nobody is shown would outweigh it.

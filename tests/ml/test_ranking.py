@@ -21,7 +21,7 @@ from ml.ranking.candidates import candidates
 from ml.ranking.evaluation import DECAYED, SHIPPED, at_cutoff, summed_up, table
 from ml.ranking.facts import item_facts
 from ml.ranking.frequency import Tifu, customer_vectors, personal_frequency, tifu_knn
-from ml.ranking.judging import interval, judge, top
+from ml.ranking.judging import judge, mean_interval, top
 from ml.ranking.last_orders import last_orders
 from ml.ranking.ranker import Ranker, RankerSettings
 from ml.tracking import runs_of
@@ -227,11 +227,11 @@ def test_metrics_equal_an_independent_computation(shoppers):
 def test_interval_is_that_of_the_mean():
     rng = np.random.default_rng(1)
     values, customers = rng.normal(3, 1, 400), np.arange(400)
-    mean, low, high = interval([values], [customers], 0)
+    mean, low, high = mean_interval([values], [customers], 0)
     assert mean == pytest.approx(values.mean())
     assert (low, high) == pytest.approx((mean - 1.96 / 20, mean + 1.96 / 20), abs=0.02)
     # The same customers at two cutoffs are no new customers: the interval does not shrink.
-    twice = interval([values, values], [customers, customers], 0)
+    twice = mean_interval([values, values], [customers, customers], 0)
     assert twice == pytest.approx((mean, low, high))
 
 
