@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
+from ml.cohorts import customer_folds
 from ml.examples import Examples, Inputs
 from ml.forecast import Forecast, probability_below
 from ml.models.base import Model
@@ -91,8 +92,8 @@ def calibration(forecast: Forecast, valid: Examples) -> Calibration:
     """What makes ``forecast`` even on ``valid``."""
     horizons = valid.horizons
     at_risk, is_event = valid.at_risk(), valid.is_event()
-    groups = valid.inputs.customer_keys
-    curves = [_curve(forecast.hazard[rows, k], is_event[rows, k], groups[rows]) for k, rows in enumerate(at_risk.T)]
+    fold = customer_folds(valid.inputs.customer_keys, FOLDS, "calibrate")
+    curves = [_curve(forecast.hazard[rows, k], is_event[rows, k], fold[rows]) for k, rows in enumerate(at_risk.T)]
     plain = Calibration(_filled(curves, Curve()), *[(1.0,) * len(horizons.spend_days)] * 2)
     forecast = plain(forecast)
     pairs = [_spend(forecast, valid, days) for days in horizons.spend_days]
@@ -126,9 +127,8 @@ def isotonic(hazard: np.ndarray, is_event: np.ndarray) -> Curve:
     )
 
 
-def cross_fitted(fit, hazard: np.ndarray, is_event: np.ndarray, groups: np.ndarray) -> np.ndarray:  # noqa: ANN001
-    """(rows,): log loss of each row by a curve of ``fit`` that has not seen its customer."""
-    fold = np.unique(groups, return_inverse=True)[1] % FOLDS
+def cross_fitted(fit, hazard: np.ndarray, is_event: np.ndarray, fold: np.ndarray) -> np.ndarray:  # noqa: ANN001
+    """(rows,): log loss of each row by a curve of ``fit`` that has not seen its customer's fold."""
     loss = np.empty(len(hazard))
     for held in range(FOLDS):
         inside = fold == held
@@ -137,12 +137,12 @@ def cross_fitted(fit, hazard: np.ndarray, is_event: np.ndarray, groups: np.ndarr
     return loss
 
 
-def _curve(hazard: np.ndarray, is_event: np.ndarray, groups: np.ndarray) -> Curve | None:
+def _curve(hazard: np.ndarray, is_event: np.ndarray, fold: np.ndarray) -> Curve | None:
     cases = min(is_event.sum(), (1 - is_event).sum())
     if cases < MIN_CASES:
         return None
     if cases >= ISOTONIC_CASES:
-        saved = cross_fitted(platt, hazard, is_event, groups) - cross_fitted(isotonic, hazard, is_event, groups)
+        saved = cross_fitted(platt, hazard, is_event, fold) - cross_fitted(isotonic, hazard, is_event, fold)
         if saved.mean() > 2 * saved.std() / np.sqrt(len(saved)):
             return isotonic(hazard, is_event)
     return platt(hazard, is_event)

@@ -181,7 +181,10 @@ def read_rows(table: Table, days: list[date], columns: list[str], home: HomePath
     return pa.concat_tables(parts, promote_options="permissive")
 
 
-def customer_folds(customer_keys: np.ndarray, folds: int) -> np.ndarray:
-    """(rows,) int64: the fold, 0 … folds - 1, of each customer; by a hash of the key, so that it never moves."""
-    prefixes = (hashlib.sha256(key.encode()).digest()[:8] for key in customer_keys)
+def customer_folds(customer_keys: np.ndarray, folds: int, within: str = "") -> np.ndarray:
+    """(rows,) int64: the fold, 0 … folds - 1, of each customer; by a hash of the key, so that it never moves.
+
+    within  who splits what others may have split already: a split of its own, or all rows would fall into one fold
+    """
+    prefixes = (hashlib.sha256(f"{within}{key}".encode()).digest()[:8] for key in customer_keys)
     return np.array([int.from_bytes(prefix, "big") % folds for prefix in prefixes], dtype=np.int64)

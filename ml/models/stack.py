@@ -4,12 +4,12 @@ In folds over customers, or the boosting would learn from heads that had seen it
 comes from a network that was trained on others alone.
 """
 
-import zlib
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from ml.cohorts import customer_folds
 from ml.examples import Examples, Inputs
 from ml.forecast import Forecast
 from ml.models.gradient_boosting import GradientBoosting
@@ -106,7 +106,7 @@ class Stack(GradientBoosting):
 
 def folds(inputs: Inputs) -> np.ndarray:
     """(rows,) 0 … FOLDS - 1: the same for a customer at every cutoff."""
-    return np.array([zlib.crc32(str(key).encode()) % FOLDS for key in inputs.customer_keys], dtype=np.int64)
+    return customer_folds(inputs.customer_keys, FOLDS, "stack")
 
 
 def _heads(forecast: Forecast) -> np.ndarray:

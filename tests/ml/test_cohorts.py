@@ -1,5 +1,6 @@
 """Label windows, censoring, parts by time and what is refused, on rows written by hand."""
 
+import hashlib
 import os
 from dataclasses import replace
 from datetime import date, timedelta
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES
 from expectations.errors import DataError
-from ml.cohorts import label, load_inputs, load_parts, read_purchases
+from ml.cohorts import customer_folds, label, load_inputs, load_parts, read_purchases
 from ml.comparing.store import data_digest
 from ml.examples import LIFE_NAMES, Inputs
 from ml.horizons import Horizons
@@ -252,3 +253,14 @@ def test_settings_of_the_home_move_the_cutoffs(shop_home, tmp_path):
     # Apart by 30 days all the same: the shortest window of spend has to mature.
     assert [str(one) for one in found] == ["2020-05-29", "2020-06-05", "2020-06-28", "2020-07-28"]
     assert load_parts(ModelSettings(max_train=2).protocol(LAST_CUTOFF, SHOP_FIRST), shop_home).train
+
+
+def test_customers_keep_their_fold_and_splits_within_splits_are_their_own():
+    keys = np.array([f"{n:064x}" for n in range(3000)])
+    folds = customer_folds(keys, 5)
+    by_hand = [int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) % 5 for key in keys]
+    assert folds.tolist() == by_hand
+    assert (customer_folds(keys[::7], 5) == folds[::7]).all()
+    # Of those of one fold, another split still makes even folds: a calibration within a fold has five again.
+    shares = np.bincount(customer_folds(keys[folds == 2], 5, "calibrate"), minlength=5) / (folds == 2).sum()
+    assert shares == pytest.approx(0.2, abs=0.05)
