@@ -5,6 +5,7 @@ from expectations.contract import Check, Column, Table
 from expectations.events import CUSTOMER_KEY
 from expectations.next_items import NEXT_ITEMS
 from expectations.segments import CUSTOMER_SEGMENTS
+from expectations.watch import RISK_BANDS
 
 RECOMMENDATION_REASONS = {
     "repeat": "the customer has bought it before, at a rhythm that makes it due",
@@ -52,16 +53,19 @@ NEXT_ACTIONS = Table(
         Column(name="action", type="string", description="What to do; none: leave the customer alone."),
         Column(name="channel", type="string", nullable=True, description="Where; null for action none."),
         Column(name="budget_weight", type="double", minimum=0,
-               description="Share of a budget per customer, relative to others: spend in proportion to it."),
+               description="What to spend on the customer, relative to others: split a budget in proportion to it."),
         Column(name="cool_down_days", type="int32", minimum=0, unit="days",
                description="Days for which the customer is not to be given the same action again."),
-        Column(name="action_since", type="date",
-               description="The day from which this action has stood: acted on once, it waits for cool_down_days."),
+        Column(name="is_due", type="bool",
+               description="Whether to act on snapshot_date: the action is not none, and was not due for the customer "
+               "within the cool_down_days before."),
+        Column(name="due_on", type="date", nullable=True,
+               description="The day on which the action was last due, snapshot_date included; null for action none."),
         Column(name="is_held_out", type="bool",
-               description="Whether the customer is of the control group: do nothing, and compare later. Drawn by a "
-               "keyed hash, so that a customer stays in it."),
-        *(CUSTOMER_SEGMENTS.column(name) for name in ("value_tier", "lifecycle_stage")),
-        Column(name="risk_band", type="string", values=("none", "medium", "high"),
+               description="Whether the customer is of the control group: leave them alone, and compare later. Drawn "
+               "by a keyed hash, so that a customer stays in it."),
+        *(CUSTOMER_SEGMENTS.column(name) for name in ("value_tier", "lifecycle_stage", "churn_band")),
+        Column(name="risk_band", type="string", values=("none", *RISK_BANDS),
                description="The customer's highest band in risk_alerts; none without one."),
     ),
     checks=(Check(kind="row_count", severity="fail", minimum=1, why="every customer has a row"),),

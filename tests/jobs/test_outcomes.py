@@ -18,14 +18,7 @@ from jobs.outcomes.cohorts import arrivals, cohort_retention, monthly_purchases
 from jobs.outcomes.performance import performance
 from jobs.outcomes.quality import quality
 from jobs.schemas import arrow_schema
-
-DAY = date(2024, 3, 10)
-
-
-def filled(table, **known):
-    """A row of ``table``: what is known, nulls where they may stand, else the type's zero."""
-    zero = {"string": "", "bool": False, "date": DAY, "strings": [], "dates": []}
-    return {c.name: known.get(c.name, None if c.nullable else zero.get(c.type, 0)) for c in table.columns}
+from tests.jobs.rows import DAY, filled
 
 
 def write(home, table, day, *rows):

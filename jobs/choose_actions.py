@@ -1,0 +1,88 @@
+"""Segments and risk + the table of strategies → lake/next_actions: what to do next about each customer.
+
+``--preview`` shows what every rule would reach, and writes nothing.
+"""
+
+import argparse
+import logging
+import sys
+from datetime import date
+from typing import TYPE_CHECKING
+
+from expectations.offers import NEXT_ACTIONS
+from expectations.segments import CUSTOMER_SEGMENTS
+from expectations.watch import RISK_ALERTS, RISK_BANDS
+from jobs.actions import choose
+from jobs.actions.strategies import Strategies, load_strategies
+from jobs.arguments import add_day, job_parser
+from jobs.home import Home
+from jobs.lake import LakeTable, recipe_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+SEGMENT_COLUMNS = ["customer_key", "value_tier", "lifecycle_stage", "churn_band"]
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("choose_actions", __doc__)
+    add_day(parser)
+    parser.add_argument("--preview", action="store_true", help="show what every rule would reach; write nothing")
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    home, day = Home.from_environment(args.home), args.ds
+    strategies = load_strategies(home)
+    customers = read_customers(home, day)
+    if args.preview:
+        print(shown_reach(choose.reach(customers, strategies)))
+        return
+    rows = choose.next_actions(customers, strategies, read_last_due(home, strategies, day), day)
+    write(home, day, rows, recipe_of(NEXT_ACTIONS, sys.modules[__name__], choose, strategies))
+    log.info("actions of %s: %s of %s customers are due one", day, f"{rows['is_due'].sum():,}", f"{len(rows):,}")
+
+
+def read_customers(home: Home, day: date) -> "pd.DataFrame":
+    """One row a customer: key, tier, stage, churn band, and the highest band of risk."""
+    customers = LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day], SEGMENT_COLUMNS).to_pandas()
+    alerts = LakeTable(home, RISK_ALERTS).read_arrow([day], ["customer_key", "risk_band"]).to_pandas()
+    bands = dict.fromkeys(customers["customer_key"], "none")
+    for band in RISK_BANDS:  # from the lowest: the highest holds
+        bands |= dict.fromkeys(alerts.loc[alerts["risk_band"] == band, "customer_key"], band)
+    return customers.assign(risk_band=customers["customer_key"].map(bands))
+
+
+def read_last_due(home: Home, strategies: Strategies, day: date) -> "pd.DataFrame":
+    """When each action was last due for each customer, of the days that matter for cooling down."""
+    import pyarrow.compute as pc
+
+    first, last = choose.looked_back(strategies, day)
+    actions = LakeTable(home, NEXT_ACTIONS)
+    days = [one for one in actions.days() if first <= one <= last]
+    rows = actions.read_arrow(days, ["customer_key", "action", "due_on", "is_due"])
+    return choose.newest_due(rows.filter(pc.field("is_due")).drop_columns("is_due").to_pandas())
+
+
+def write(home: Home, day: date, rows: "pd.DataFrame", recipe: str) -> None:
+    import pyarrow as pa
+
+    from jobs.schemas import arrow_schema
+
+    table = pa.Table.from_pandas(rows[NEXT_ACTIONS.column_names], arrow_schema(NEXT_ACTIONS), preserve_index=False)
+    LakeTable(home, NEXT_ACTIONS).write_arrow(day, table.replace_schema_metadata(None), recipe)
+
+
+def shown_reach(found: "pd.DataFrame") -> str:
+    """A table for people; rules that reach nobody because others stand before them are pointed at."""
+    shown = found.assign(
+        share=found["share"].map("{:.1%}".format),
+        budget_share=found["budget_share"].map("{:.1%}".format),
+        note=[
+            "" if n else ("never: earlier rules take everybody" if hidden else "nobody today")
+            for n, hidden in zip(found["customers"], found["hidden"], strict=True)
+        ],
+    )
+    return shown.to_string(index=False)
