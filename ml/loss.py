@@ -27,17 +27,6 @@ def log_normal_log_density(spend: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
     return -0.5 * standard**2 - torch.log(sigma) - log_spend - 0.5 * math.log(2 * math.pi)
 
 
-def ziln_loss(logit: Tensor, mu: Tensor, raw_sigma: Tensor, is_buyer: Tensor, spend: Tensor) -> Tensor:
-    """Mean negative log-likelihood of ``is_buyer`` (0/1) and, where it is positive, of ``spend``, in nats an example.
-    A purchase that cost nothing (a voucher covered it) counts as a purchase and says nothing of the size of spend.
-    """
-    paid = spend > 0
-    # log of a masked-out zero would poison the gradient of the whole batch, so such rows see a harmless 1.
-    density = log_normal_log_density(torch.where(paid, spend, 1.0), mu, sigma_of(raw_sigma))
-    bought = binary_cross_entropy_with_logits(logit, is_buyer, reduction="none")
-    return (bought - torch.where(paid, density, 0.0)).mean()
-
-
 def hazard_loss(logits: Tensor, at_risk: Tensor, is_event: Tensor) -> Tensor:
     """Mean over the rows of the negative log-likelihood of a discrete hazard, in nats; all are (rows, intervals).
 
@@ -50,9 +39,11 @@ def hazard_loss(logits: Tensor, at_risk: Tensor, is_event: Tensor) -> Tensor:
 def spend_loss(mu: Tensor, raw_sigma: Tensor, spend: Tensor) -> Tensor:
     """Mean over the rows of the negative log density of ``spend`` where it is positive; all are (rows, windows).
 
-    A window that has not matured is NaN and says nothing, nor does one without spend.
+    A window that has not matured is NaN and says nothing, nor does one without spend, nor a purchase that cost nothing
+    (a voucher covered it).
     """
     paid = spend > 0
+    # log of a masked-out zero would poison the gradient of the whole batch, so such rows see a harmless 1.
     density = log_normal_log_density(torch.where(paid, spend, 1.0), mu, sigma_of(raw_sigma))
     return -torch.where(paid, density, 0.0).sum() / len(spend)
 
@@ -68,7 +59,7 @@ def ziln_windows_loss(
 ) -> Tensor:
     """Zero-inflated log-normal spend in several windows, whose chance of a purchase is that of one discrete hazard.
 
-    With one interval and one window of the same length it is ``ziln_loss``: the first purchase falls into the window,
+    With one interval and one window as long it is the loss of the paper: the first purchase falls into the window,
     or none does. More intervals say besides when it comes, and let windows that are cut short teach what they reach.
     With a ``spend_weight`` other than 1 it is no likelihood any more, but still least where both parts are.
     """

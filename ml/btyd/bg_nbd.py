@@ -79,10 +79,6 @@ class BetaGeometric:
         """(rows,): 1 / (1 + a/(b+n-1) ((alpha+T)/(alpha+t_x))^(r+x)); BG/NBD says 1 of everybody who bought once."""
         return expit(-self._log_odds_dead(rows))
 
-    def probability_of_purchase(self, rows: Histories, time: float) -> np.ndarray:
-        """(rows,): of at least one in (T, T + time]."""
-        return self.probability_alive(rows) * self.probability_if_alive(rows, time)
-
     def probability_if_alive(self, rows: Histories, time: float) -> np.ndarray:
         """(rows,): 1 - ((alpha+T)/(alpha+T+time))^(r+x): the living stay so until they buy, at a rate ~ Gamma(r+x,
         alpha+T).
@@ -104,10 +100,6 @@ class BetaGeometric:
             return -np.expm1(-shape[at, None] * np.log1p(p * scale[at, None])) / p
 
         return beta_mean(self.a, self.b + rows.x + self.is_modified, purchases)
-
-    def expected_purchases_of_new(self, time: float) -> float:
-        """Repeat purchases within ``time`` of the first: E[X(t)]."""
-        return float(self.expected_purchases(Histories.of([0], [0], [0]), time)[0])
 
     def _log_odds_dead(self, rows: Histories) -> np.ndarray:
         n = rows.x + self.is_modified

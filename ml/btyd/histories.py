@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -49,24 +48,3 @@ class Histories:
 
     def rows(self, chosen: slice) -> "Histories":
         return Histories(self.x[chosen], self.t_x[chosen], self.age[chosen], self.weights[chosen])
-
-
-def purchase_histories(purchases: pd.DataFrame, until: np.datetime64, unit_days: float = 7.0) -> pd.DataFrame:
-    """Rows by customer, in order: x, t_x, age, and mean_repeat_spend, NaN without repeats.
-
-    ``purchases``: customer, date, spend, a row each, those after ``until`` left out; those of one day are one purchase.
-    The first one makes the customer; spend of it is left out too (Fader and Hardie 2013).
-    """
-    days = purchases[purchases["date"] <= until].groupby(["customer", "date"], as_index=False)["spend"].sum()
-    found = days.groupby("customer")["date"].agg(["min", "max", "size"])
-    first = days["customer"].map(found["min"])
-    repeats = days[days["date"] > first].groupby("customer")["spend"].mean()
-    unit = np.timedelta64(1, "D") * unit_days
-    return pd.DataFrame(
-        {
-            "x": found["size"] - 1,
-            "t_x": (found["max"] - found["min"]) / unit,
-            "age": (np.datetime64(until) - found["min"]) / unit,
-            "mean_repeat_spend": repeats.reindex(found.index),
-        }
-    )

@@ -85,10 +85,6 @@ class ParetoNbd:
         """(rows,): the first part of the likelihood over both."""
         return _by_chunks(self._alive, rows)
 
-    def probability_of_purchase(self, rows: Histories, time: float) -> np.ndarray:
-        """(rows,): of at least one in (T, T + time]."""
-        return self.probability_alive(rows) * self.probability_if_alive(rows, time)
-
     def probability_if_alive(self, rows: Histories, time: float) -> np.ndarray:
         """(rows,): the living have a rate ~ Gamma(r+x, alpha+T) and a lifetime from now on ~ Pareto(s, beta+T), so that
         silence has the likelihood of no repeat purchase with these parameters.
@@ -104,10 +100,6 @@ class ParetoNbd:
         longer = np.log1p(time / (self.beta + rows.age))
         lived = (self.beta + rows.age) * longer * exprel((1 - self.s) * longer)
         return (self.r + rows.x) / (self.alpha + rows.age) * lived
-
-    def expected_purchases_of_new(self, time: float) -> float:
-        """Repeat purchases within ``time`` of the first: E[X(t)]."""
-        return float(self.expected_purchases(Histories.of([0], [0], [0]), time)[0])
 
     def _alive(self, rows: Histories) -> np.ndarray:
         r, alpha, s, beta = astuple(self)

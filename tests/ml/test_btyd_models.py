@@ -100,7 +100,9 @@ def test_what_is_told_is_what_the_model_of_buying_says(model, examples: Examples
     if model.name == LOGISTIC:  # It corrects probabilities; spend stays as it was.
         assert forecast.expected_spend(90) == pytest.approx(model.buying.predict(few).expected_spend(90), rel=1e-6)
         return
-    own = model.buying.probability_of_purchase(histories_of(few), 90 / 7)
+    own = model.buying.probability_alive(histories_of(few)) * model.buying.probability_if_alive(
+        histories_of(few), 90 / 7
+    )
     assert told[:, 2] == pytest.approx(own, abs=1e-9)
     spend = model.buying.expected_purchases(histories_of(few), 90 / 7)
     spend *= model.worth.expected_value(few.life["frequency_days"], few.life["monetary_value"])
