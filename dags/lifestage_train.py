@@ -4,9 +4,10 @@
 the business date. The business date is parameter `ds`, else the last day that was over when the run was started.
 
 Features as of the cutoff and of the earlier ones it learns from are built where they are missing or stale; those of the
-cutoff pass their gate before anything is trained on them. The best model on validation becomes champion where it is
-shown to beat the champion and stays within its bounds; else the log and the runs say why not. `python -m ml promote
-NAME/VERSION` and `python -m ml rollback` are a person's ways; `python -m ml due` says when a training is due.
+cutoff pass their gate before anything is trained on them. Sequences of events are built likewise if the setting
+`model.models` names a model that reads them; else that task ends at once. The best model on validation becomes champion
+where it is shown to beat the champion and stays within its bounds; else the log and the runs say why not. `python -m ml
+promote NAME/VERSION` and `python -m ml rollback` are a person's ways; `python -m ml due` says when a training is due.
 """
 
 from datetime import timedelta
@@ -29,8 +30,11 @@ with lifestage_dag(
     validate_features = JobOperator(
         task_id="validate_features", arguments=["jobs", "validate", "--table", "features", "--ds", CUTOFF]
     )
+    build_sequences = JobOperator(
+        task_id="build_sequences", arguments=["jobs", "build_sequences", "--for-training", CUTOFF, "--skip-unchanged"]
+    )
     train = JobOperator(
         task_id="train", arguments=["ml", "train", "--cutoff", CUTOFF], execution_timeout=timedelta(hours=12)
     )
 
-    build_features >> validate_features >> train
+    build_features >> validate_features >> build_sequences >> train

@@ -36,7 +36,11 @@ def arg_parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--ds", type=date.fromisoformat, nargs="+", metavar="D", help="snapshot dates, YYYY-MM-DD")
     what.add_argument(
-        "--for-training", type=date.fromisoformat, metavar="D", help="every snapshot that `ml train --cutoff D` reads"
+        "--for-training", type=date.fromisoformat, metavar="D",
+        help="every snapshot that `ml train --cutoff D` reads: none if none of its models reads sequences",
+    )  # fmt: skip
+    parser.add_argument(
+        "--models", metavar="A,B", help="with --for-training: those to be trained (default: setting model.models)"
     )
     add_skip_unchanged(parser)
     return parser
@@ -45,9 +49,11 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from jobs.behaviour.sequences import SequenceSettings
 
+    if args.ds and args.models:
+        arg_parser().error("--models goes with --for-training")
     home = Home.from_environment(args.home)
     settings = load_settings(home, "sequences", SequenceSettings)
-    for snapshot in sorted(set(args.ds or training_snapshots(home, args.for_training))):
+    for snapshot in sorted(set(args.ds or training_snapshots(home, args.for_training, args.models))):
         if args.skip_unchanged and is_fresh(home, snapshot, settings):
             log.info("sequences as of %s are up to date", snapshot)
         else:
@@ -133,10 +139,15 @@ def kept_vectors(home: Home, hashes: "pa.Array") -> "pa.Table":
     return kept
 
 
-def training_snapshots(home: Home, cutoff: date) -> list[date]:
-    """The cutoffs that training as of ``cutoff`` learns from and is tested on."""
-    from ml.settings import training_cutoffs
+def training_snapshots(home: Home, cutoff: date, models: str | None = None) -> list[date]:
+    """The cutoffs that training ``models`` as of ``cutoff`` learns from and is tested on; none if none reads events."""
+    from ml.models import SEQUENCE_MODELS
+    from ml.settings import trained_models, training_cutoffs
 
+    trained = trained_models(models, home.path)
+    if not set(trained) & set(SEQUENCE_MODELS):
+        log.info("nothing to build: none of %s reads sequences", ", ".join(trained))
+        return []
     days = LakeTable(home, EVENTS).days()
     if not days:
         raise DataError("lake/events is empty: ingest first")

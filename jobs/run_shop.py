@@ -126,6 +126,7 @@ def bootstrap(stages: Stages, first: date, last: date, cutoff: date) -> None:
     stages.run("aggregate", "jobs", "aggregate", *span, *engine, "--skip-unchanged")
     training = ("--for-training", str(cutoff))
     stages.run("build features", "jobs", "build_features", *training, *engine, "--skip-unchanged")
+    stages.run("build sequences", "jobs", "build_sequences", *training, "--skip-unchanged")
 
 
 def due_days(home: Home, mapping: Mapping, days: list[date]) -> list[date]:

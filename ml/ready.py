@@ -79,12 +79,13 @@ def require_snapshots(cutoffs: Sequence[date], cutoff: date, home: HomePath = No
         )
 
 
-def require_sequences(cutoffs: Sequence[date], cutoff: date, home: HomePath = None) -> None:
-    """DataError that lists every snapshot of sequences that is missing."""
+def require_sequences(cutoffs: Sequence[date], cutoff: date, models: Sequence[str], home: HomePath = None) -> None:
+    """DataError that lists every snapshot of sequences that is missing, and the command that builds them."""
     if missing := missing_sequences(cutoffs, home):
         raise DataError(
-            f"{home_folder(home) / 'lake' / SEQUENCES.name} lacks snapshots that these models read: "
-            f"{', '.join(map(str, missing))}. Run `python -m jobs build_sequences --for-training {cutoff}` first"
+            f"{home_folder(home) / 'lake' / SEQUENCES.name} lacks snapshots for {', '.join(models)} to read: "
+            f"{', '.join(map(str, missing))}. Run "
+            f"`python -m jobs build_sequences --for-training {cutoff} --models {','.join(models)}` first"
         )
 
 

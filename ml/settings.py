@@ -122,6 +122,13 @@ def load_due_settings(home: HomePath = None) -> DueSettings:
     return load_settings("due", DueSettings, home)
 
 
+def trained_models(names: str | None = None, home: HomePath = None) -> tuple[str, ...]:
+    """The models that `ml train [--models NAMES]` trains; SetupError for what there is not."""
+    from ml.models import known
+
+    return known(names.split(",") if names else load_model_settings(home).models)
+
+
 def training_cutoffs(cutoff: date, first_day: date, home: HomePath = None) -> list[date]:
     """The snapshots that `ml train --cutoff` reads, in order; DataError where history is too short."""
     return list(load_model_settings(home).protocol(cutoff, first_day).cutoffs)

@@ -47,13 +47,11 @@ def main(args: argparse.Namespace) -> None:
 
     from ml.comparing.store import data_digest
     from ml.leaks import require_no_leak
-    from ml.models import known
     from ml.plan import Plan
     from ml.registry import MODEL_NAME
-    from ml.settings import load_model_settings
+    from ml.settings import trained_models
 
-    settings = load_model_settings(args.home)
-    models = known(args.models.split(",") if args.models else settings.models)
+    models = trained_models(args.models, args.home)
     protocol, parts = read(args.cutoff, models, args.home)
     log.info("data: %s", describe(parts))
     require_no_leak(parts.train)
@@ -69,7 +67,7 @@ def main(args: argparse.Namespace) -> None:
 def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Protocol, Parts]":
     """Protocol and examples; DataError that says what lacks, and the command that brings it."""
     from ml.cohorts import load_parts
-    from ml.models import kind
+    from ml.models import SEQUENCE_MODELS
     from ml.ready import first_day, require_examples, require_matured, require_sequences, require_snapshots
     from ml.settings import load_model_settings
 
@@ -78,8 +76,8 @@ def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Prot
     # Before the snapshots: of a cutoff that is too late there is no use in building any.
     require_matured(cutoff, settings.horizons.judged_days, home)
     require_snapshots(protocol.cutoffs, cutoff, home)
-    if any(kind(name).uses_sequences for name in models):
-        require_sequences(protocol.cutoffs, cutoff, home)
+    if readers := [name for name in models if name in SEQUENCE_MODELS]:
+        require_sequences(protocol.cutoffs, cutoff, readers, home)
     parts = load_parts(protocol, home)
     for name, examples in (("train", parts.train), ("valid", parts.valid), ("test", parts.tests[-1])):
         require_examples(name, examples)

@@ -31,6 +31,9 @@ MODELS = {
     "stack": "ml.models.stack:Stack",
 }
 
+SEQUENCE_MODELS = ("cnn", "lstm", "gru", "transformer", "value_network", "stack")
+"""Those whose class says ``uses_sequences``, told without importing it."""
+
 
 def known(names: Iterable[str]) -> tuple[str, ...]:
     """``names``, each once; SetupError for what there is not."""

@@ -1,5 +1,6 @@
 """What the whole-line command plans: which days have landed, what is history, what runs day by day."""
 
+import importlib
 from datetime import date, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from expectations.errors import DataError
 from jobs.home import Home
 from jobs.local.stages import StageFailed, Stages
-from jobs.run_shop import landed_days, plan_days, require_landed
+from jobs.run_shop import bootstrap, landed_days, plan_days, require_landed
 
 MONDAY = date(2024, 3, 4)
 
@@ -45,6 +46,23 @@ def test_a_failed_stage_names_itself_its_cause_and_its_log(tmp_path, capsys):
     assert e.value.exit_code == 78
     assert "holds no shop yet" in (tmp_path / "a home" / "logs" / "ingest.log").read_text()
     assert "ingest" in capsys.readouterr().out
+
+
+def test_history_brings_all_that_training_reads_by_commands_that_their_jobs_understand(home):
+    """The same commands as in the DAG of training: which models the settings name is asked by the command itself."""
+    called = []
+
+    class Noted(Stages):
+        def run(self, stage: str, package: str, *argv: str, results: bool = False) -> None:
+            called.append((package, *argv))
+
+    bootstrap(Noted(home, "sail"), MONDAY, MONDAY + timedelta(days=200), MONDAY + timedelta(days=170))
+    for package, command, *argv in called:
+        importlib.import_module(f"{package}.{command}").arg_parser().parse_args(argv)
+    assert [command for _, command, *_ in called] == [
+        "ingest", "validate", "encode_text", "aggregate", "build_features", "build_sequences",
+    ]  # fmt: skip
+    assert called[-1] == ("jobs", "build_sequences", "--for-training", "2024-08-21", "--skip-unchanged")
 
 
 def test_what_runs_beside_a_stage_fails_with_it(tmp_path):

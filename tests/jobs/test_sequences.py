@@ -1,6 +1,8 @@
 """Event sequences against a slow oracle in pandas: order, cuts, late events, time zones, slices, bytes."""
 
 import math
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from expectations.errors import DataError
+from expectations.errors import DataError, SetupError
 from expectations.events import EVENT_TYPES, EVENTS
 from expectations.sequences import EVENT_ARRAYS, EVENT_TYPE_CODES, SEQUENCES
 from expectations.texts import TEXT_SCORES, TEXT_VECTORS
+from expectations.version import REPOSITORY
 from jobs import build_sequences
 from jobs.behaviour.sequence_columns import channel_code
 from jobs.behaviour.sequences import SequenceSettings
@@ -27,8 +30,10 @@ from jobs.text.encoder import encoder_name
 from jobs.text.settings import TextSettings
 from jobs.text.vectors import VectorCache
 from ml.sequences import open_sequences
+from ml.settings import training_cutoffs
 
 D = date(2024, 3, 10)
+FIRST = D - timedelta(days=150)
 KEYS = [f"{n:032x}" for n in (7, 3, 2**100, 1)]  # their order is not that of their numbers here
 
 
@@ -311,6 +316,31 @@ def test_command_builds_each_day_skips_fresh_ones_and_says_what_lacks(home, caps
     run("--ds", str(earlier), str(D))
     assert table.written_at(earlier) == before[0]
     assert table.written_at(D) > before[1]
+
+
+def test_a_training_has_sequences_built_only_if_one_of_its_models_reads_them(home):
+    """As the training line runs it, in a process of its own: what has nothing to build says so and loads no model."""
+    code = (
+        "import sys; from jobs import build_sequences\n"
+        "build_sequences.main(build_sequences.arg_parser().parse_args(sys.argv[1:]))\n"
+        "print(*{'torch', 'sklearn', 'mlflow', 'pyspark'} & set(sys.modules))"
+    )
+
+    def run(*more: str) -> set[date]:
+        arguments = ["--home", str(home.path), "--for-training", str(D), "--skip-unchanged", *more]
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=REPOSITORY)
+        assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+        return {n for n in training_cutoffs(D, FIRST, home.path) if LakeTable(home, SEQUENCES).has(n)}
+
+    write(home, [event()], first=(D - FIRST).days)
+    assert run() == set(), "the default models read none"
+    (home.path / "settings.yaml").write_text("model: {max_train: 2, models: [recency_rule, gru]}")
+    every = set(training_cutoffs(D, FIRST, home.path))
+    assert len(every) == 4
+    assert run("--models", "recency_rule") == set(), "the command line is what counts, as in training"
+    assert run() == every
+    with pytest.raises(SetupError, match="no model 'oracle'"):
+        build_sequences.training_snapshots(home, D, "oracle")
 
 
 def test_another_setting_is_another_recipe(home):
