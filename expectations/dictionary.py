@@ -6,14 +6,8 @@ from pathlib import Path
 
 from expectations.check_texts import expected
 from expectations.contract import TYPES, Check, Column, Table
-from expectations.segments import (
-    CHURN_BAND_DESCRIPTIONS,
-    LIFECYCLE_DESCRIPTIONS,
-    LIFECYCLE_ORDER,
-    LIFECYCLE_PHASES,
-    PHASE_DESCRIPTIONS,
-    VALUE_TIER_DESCRIPTIONS,
-)
+from expectations.lifecycle import LIFECYCLE_DESCRIPTIONS, LIFECYCLE_ORDER, LIFECYCLE_PHASES, PHASE_DESCRIPTIONS
+from expectations.segments import CHURN_BAND_DESCRIPTIONS, VALUE_TIER_DESCRIPTIONS
 from expectations.tables import LAKE
 from expectations.views import VIEWS, View, bounds, meaning, shown_type
 

@@ -1,16 +1,22 @@
 """What is said of a customer: scores, segments, and the tables that BI reads."""
 
+from dataclasses import replace
+
 from expectations.behaviour import FEATURES, SNAPSHOT_DATE
+from expectations.clusters import CLUSTER_ID
 from expectations.contract import Check, Column, Table
 from expectations.events import CUSTOMER_KEY
+from expectations.lifecycle import LIFECYCLE_PHASES, LIFECYCLE_STAGES
 
-# What each word means, said once: the dictionary prints it, jobs/lifecycle.py computes it, thresholds by the names that
+# What each word means, said once: the dictionary prints it, jobs/segments computes it, thresholds by the names that
 # segment_settings shows.
 VALUE_TIER_DESCRIPTIONS = {
-    "high": "expected_spend_30d of at least high_value_from, the high_value_quantile of the day's customers",
-    "medium": "below high, and expected_spend_30d of at least medium_value_from, the medium_value_quantile of the "
-    "day's customers",
-    "low": "below medium, or no spend expected at all",
+    "top": "eligible, and expected_spend_30d of at least top_value_from; where value_rule is four_level, it is "
+    "purchase_probability_30d that counts, here and below",
+    "high": "eligible, below top, and at least high_value_from",
+    "medium": "eligible, below high, and at least medium_value_from",
+    "low": "below medium, or no spend expected, or not eligible (is_eligible): what a model says of others than those "
+    "it was judged on raises nobody",
 }
 VALUE_TIERS = tuple(VALUE_TIER_DESCRIPTIONS)
 
@@ -20,44 +26,6 @@ CHURN_BAND_DESCRIPTIONS = {
     "high": "churn_probability of at least churn_high_from: unlikely to buy within churn_days",
 }
 CHURN_BANDS = tuple(CHURN_BAND_DESCRIPTIONS)
-
-# Stage → the management phase it calls for. In the order of a customer's life.
-LIFECYCLE_PHASES = {
-    "prospect": "acquisition",
-    "new": "conversion",
-    "active": "retention",
-    "loyal": "loyalty",
-    "dormant": "activation",
-    "reactivated": "retention",
-    "churned": "win_back",
-}
-LIFECYCLE_STAGES = tuple(LIFECYCLE_PHASES)
-
-# Silent: no purchase for longer than the customer's own rhythm allows, which is silent_after_gaps of their mean gaps
-# between purchase days, at least silent_least_days and at most silent_most_days; new_days for one who has bought on one
-# day only.
-LIFECYCLE_DESCRIPTIONS = {
-    "prospect": "seen, never bought",
-    "new": "first purchase less than new_days ago",
-    "active": "has come back and is within their own rhythm, silent_most_days at the longest",
-    "loyal": "frequent and valuable for a while, and within their own rhythm: tenure_days of at least "
-    "loyal_tenure_days, and within 365 days at least loyal_purchase_days_from days with a purchase and "
-    "loyal_amount_from paid",
-    "dormant": "silent beyond their own rhythm",
-    "reactivated": "bought again less than reactivated_days ago, after a silence longer than their rhythm of that time",
-    "churned": "silent beyond their own rhythm, and purchase_probability_30d below churned_below_probability",
-}
-# A customer has exactly one stage: the first of these that holds.
-LIFECYCLE_ORDER = ("prospect", "new", "churned", "dormant", "reactivated", "loyal", "active")
-
-PHASE_DESCRIPTIONS = {
-    "acquisition": "win the first purchase",
-    "conversion": "win the second purchase",
-    "retention": "keep the rhythm going",
-    "loyalty": "reward, and ask for more",
-    "activation": "wake up before they are gone",
-    "win_back": "bring back, or let go at no cost",
-}
 
 _PROBABILITY = {"type": "double", "minimum": 0, "maximum": 1, "unit": "probability"}
 _MODEL = (
@@ -146,9 +114,10 @@ EMBEDDINGS = Table(
 )  # fmt: skip
 
 CUSTOMER_SEGMENTS = Table(
-    version=2,
+    version=3,
     name="customer_segments",
-    description="Each customer on snapshot_date: value tier, lifecycle stage, churn band and the numbers behind.",
+    description="Each customer on snapshot_date: value tier, lifecycle stage, churn band, behaviour cluster and the "
+    "numbers behind.",
     grain="one row per customer and snapshot date",
     key=("snapshot_date", "customer_key"),
     partition="snapshot_date",
@@ -156,16 +125,24 @@ CUSTOMER_SEGMENTS = Table(
         SNAPSHOT_DATE,
         CUSTOMER_KEY,
         Column(name="value_tier", type="string", values=VALUE_TIERS,
-               description="Rank by expected_spend_30d; the cuts of the day are in segment_settings."),
+               description="Worth by expected_spend_30d or as value_rule has it; the day's cuts are in "
+               "segment_settings."),
         Column(name="lifecycle_stage", type="string", values=LIFECYCLE_STAGES,
                description="Where the customer stands; DICTIONARY.md says what each stage means."),
         Column(name="lifecycle_phase", type="string", values=tuple(dict.fromkeys(LIFECYCLE_PHASES.values())),
                description="The management task the stage calls for."),
+        Column(name="stage_since", type="date",
+               description="The first snapshot without a break in which the customer stands in this stage. On the "
+               "first snapshot that a customer is in, its own date: since when before that is not known."),
+        Column(name="previous_stage", type="string", values=LIFECYCLE_STAGES, nullable=True,
+               description="The stage before this one. Null where no snapshot has seen another."),
         Column(name="churn_band", type="string", values=CHURN_BANDS,
                description="churn_probability cut at the bounds in segment_settings."),
+        replace(CLUSTER_ID, nullable=True,
+                description=f"{CLUSTER_ID.description} Null where the day was not clustered."),
         *(SCORES.column(name) for name in (
-            "purchase_probability_30d", "purchase_probability_90d", "churn_probability_30d", "churn_probability",
-            "churn_days", "spend_if_purchase_30d", "expected_spend_30d", "expected_spend_30d_low",
+            "is_eligible", "purchase_probability_30d", "purchase_probability_90d", "churn_probability_30d",
+            "churn_probability", "churn_days", "spend_if_purchase_30d", "expected_spend_30d", "expected_spend_30d_low",
             "expected_spend_30d_high", "expected_spend_90d", "expected_spend_90d_low", "expected_spend_90d_high",
             "clv_365d", "is_clv_extrapolated")),
         *(FEATURES.column(name) for name in (
@@ -181,6 +158,7 @@ CUSTOMER_SEGMENTS = Table(
 )  # fmt: skip
 
 SEGMENT_SETTINGS = Table(
+    version=2,
     name="segment_settings",
     description="Every threshold that made the snapshot: the settings in force, and the cuts computed from the day.",
     grain="one row per snapshot date and setting",
@@ -188,9 +166,12 @@ SEGMENT_SETTINGS = Table(
     partition="snapshot_date",
     columns=(
         SNAPSHOT_DATE,
-        Column(name="name", type="string", description="Name of the threshold."),
-        Column(name="value", type="double", description="Its value."),
-        Column(name="unit", type="string", description="Unit of the value."),
+        Column(name="name", type="string",
+               description="Name of the threshold; of another part's, after its section and a dot."),
+        Column(name="value", type="double", nullable=True, description="Its value. Null where it is no number."),
+        Column(name="text", type="string", nullable=True,
+               description="Its value where it is no number: the name of a rule. Else null."),
+        Column(name="unit", type="string", description="Unit of the value; word for a text."),
         Column(name="origin", type="string", values=("setting", "computed"),
                description="setting: chosen; computed: follows from the settings and the day's scores."),
         Column(name="description", type="string", description="What the threshold decides."),

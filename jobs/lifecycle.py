@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from expectations.segments import LIFECYCLE_PHASES
+from expectations.lifecycle import LIFECYCLE_PHASES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

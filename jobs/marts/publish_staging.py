@@ -77,7 +77,7 @@ def make_attachable(connection: psycopg.Connection, table: Table, name: str, day
 def content_digest(connection: psycopg.Connection, name: str) -> str:
     """SHA-256 over the staged customers in key order, as PostgreSQL's COPY writes them in text form.
 
-    The same by hand, as lifestage_writer: \\copy (select * from warehouse.customer_segments_v2 where
+    The same by hand, as lifestage_writer: \\copy (select * from warehouse.customer_segments_v3 where
     snapshot_date = '<day>' order by customer_key collate "C") to stdout
     """
     columns, digest = ", ".join(CUSTOMER_SEGMENTS.column_names), hashlib.sha256()

@@ -5,15 +5,16 @@ import re
 import pytest
 
 from expectations.contract import Check, Column, Table
-from expectations.segments import (
-    CHURN_BANDS,
-    CUSTOMER_SEGMENTS,
+from expectations.lifecycle import (
     LIFECYCLE_DESCRIPTIONS,
     LIFECYCLE_ORDER,
     LIFECYCLE_PHASES,
+    LIFECYCLE_STAGES,
+    LIFECYCLE_TRANSITIONS,
     PHASE_DESCRIPTIONS,
-    VALUE_TIERS,
+    reachable,
 )
+from expectations.segments import CHURN_BANDS, CUSTOMER_SEGMENTS, VALUE_TIERS
 from expectations.tables import LAKE, TABLES, WAREHOUSE, table
 
 COLUMNS = [(t, c) for t in TABLES.values() for c in t.columns]
@@ -22,7 +23,7 @@ EACH_TABLE = pytest.mark.parametrize("owner", TABLES.values(), ids=lambda t: t.n
 
 # Numbers that count nothing and measure nothing: they name, order or hold other columns' values.
 # Hashes, sketches and places in a histogram count nothing.
-CODE = re.compile("_hash$|_bits(_[01])?$|bucket$")
+CODE = re.compile("_hash$|_id$|_bits(_[01])?$|bucket$")
 WITHOUT_UNIT = {"source_line", "model_version", "publish_id", "checks_passed", "checks_warned", "value"}
 
 # The unit that a name's ending promises.
@@ -83,7 +84,7 @@ def test_one_name_means_one_thing_in_every_table():
 @EACH_TABLE
 def test_dates_end_in_date_and_times_in_time_or_at(owner):
     for column in owner.columns:
-        assert column.name.endswith(("_date", "_month")) == (column.type == "date"), column.name
+        assert column.name.endswith(("_date", "_month", "_on", "_since")) == (column.type == "date"), column.name
         assert column.name.endswith(("_time", "_at")) == (column.type == "timestamp"), column.name
 
 
@@ -99,10 +100,24 @@ def test_every_tier_stage_band_and_phase_has_a_meaning():
     assert LIFECYCLE_DESCRIPTIONS.keys() == LIFECYCLE_PHASES.keys() == set(LIFECYCLE_ORDER)
     assert set(LIFECYCLE_PHASES.values()) == PHASE_DESCRIPTIONS.keys()
     column = CUSTOMER_SEGMENTS.column
-    assert column("value_tier").values == VALUE_TIERS == ("high", "medium", "low")
+    assert column("value_tier").values == VALUE_TIERS == ("top", "high", "medium", "low")
     assert column("churn_band").values == CHURN_BANDS == ("low", "medium", "high")
     assert column("lifecycle_stage").values == tuple(LIFECYCLE_PHASES)
     assert set(column("lifecycle_phase").values) == PHASE_DESCRIPTIONS.keys()
+
+
+def test_the_state_machine_lets_nobody_begin_anew():
+    assert LIFECYCLE_TRANSITIONS.keys() == set(LIFECYCLE_STAGES)
+    for stage, later in LIFECYCLE_TRANSITIONS.items():
+        assert set(later) <= set(LIFECYCLE_STAGES) - {stage, "prospect"}
+        assert ("new" in later) == (stage == "prospect")
+        assert ("reactivated" in later) == (stage in ("dormant", "churned"))
+        assert reachable(stage, 1) == {stage, *later}
+    # In time everybody may reach everything that lies before them.
+    assert reachable("prospect", 35) == set(LIFECYCLE_STAGES)
+    assert reachable("active", 35) == set(LIFECYCLE_STAGES) - {"prospect", "new"}
+    assert reachable("prospect", 2) == {"prospect", "new", "active", "loyal", "dormant", "churned"}
+    assert reachable("loyal", 0) == {"loyal"}
 
 
 def test_the_register_knows_every_table_by_its_name():

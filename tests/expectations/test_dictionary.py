@@ -7,7 +7,8 @@ import pytest
 from expectations import dictionary as module
 from expectations.__main__ import main
 from expectations.dictionary import FILE, dictionary, differences
-from expectations.segments import CHURN_BANDS, LIFECYCLE_PHASES, VALUE_TIERS
+from expectations.lifecycle import LIFECYCLE_PHASES
+from expectations.segments import CHURN_BANDS, VALUE_TIERS
 from expectations.tables import LAKE
 from expectations.views import VIEWS, shown_type
 

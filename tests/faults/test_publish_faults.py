@@ -49,7 +49,8 @@ def write_day(home, customers, version):
     """A day of equal customers under different keys: what matters here is that all of them come from one version."""
     same = {
         "snapshot_date": DAY, "value_tier": "high", "lifecycle_stage": "active", "lifecycle_phase": "retention",
-        "churn_band": "low", "purchase_probability_30d": 0.5, "churn_probability_30d": 0.5, "expected_spend_30d": 1.0,
+        "churn_band": "low", "stage_since": DAY, "previous_stage": None, "cluster_id": 1,
+        "purchase_probability_30d": 0.5, "churn_probability_30d": 0.5, "expected_spend_30d": 1.0,
         "spend_if_purchase_30d": 2.0, "recency_days": 1, "frequency_days": 1, "monetary_value": 1.0, "tenure_days": 1,
         "order_count": 1, "first_purchase_date": DAY, "last_purchase_date": DAY, "purchase_amount_30d": 1.0,
         "purchase_amount_365d": 1.0, "gap_mean_days": 1.0, "gap_last_days": 1, "gap_mean_before_last_days": 1.0,
@@ -66,8 +67,8 @@ def write_day(home, customers, version):
             for field in arrow_schema(table)
         ]
         LakeTable(home, table).write_arrow(DAY, pa.table(columns, table.column_names))
-    setting = {"snapshot_date": DAY, "name": "n", "value": float(version), "unit": "share", "origin": "setting"}
-    row = pa.Table.from_pylist([setting | {"description": "d"}], arrow_schema(SEGMENT_SETTINGS))
+    setting = {"snapshot_date": DAY, "name": "n", "value": float(version), "text": None, "unit": "share"}
+    row = pa.Table.from_pylist([setting | {"origin": "setting", "description": "d"}], arrow_schema(SEGMENT_SETTINGS))
     LakeTable(home, SEGMENT_SETTINGS).write_arrow(DAY, row)
 
 

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from expectations.errors import DataError, SetupError, UnavailableError
-from expectations.segments import CUSTOMER_SEGMENTS, LIFECYCLE_PHASES, SCORES, SEGMENT_SETTINGS
+from expectations.lifecycle import LIFECYCLE_PHASES
+from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
 from expectations.version import REPOSITORY
 from jobs import publish, setup
 from jobs.home import Home
@@ -55,6 +56,7 @@ def segments(day=DAY, rows=ROWS, **changes):
     return [
         {
             "snapshot_date": day, **row, "lifecycle_phase": LIFECYCLE_PHASES[row["lifecycle_stage"]],
+            "stage_since": day, "previous_stage": None, "cluster_id": None,
             "churn_probability_30d": 1 - row["purchase_probability_30d"], "spend_if_purchase_30d": 1.0,
             "churn_probability": 1 - row["purchase_probability_30d"], "churn_days": 30, "is_eligible": True,
             **dict.fromkeys((f"purchase_probability_{days}d" for days in (7, 14, 60, 90)), 0.5),
@@ -74,6 +76,7 @@ def write(home, rows, day=DAY, scored=None, cut=0.5):
     settings = {
         "name": "high_value_from",
         "value": cut,
+        "text": None,
         "unit": "currency",
         "origin": "computed",
         "description": "Cut.",
@@ -122,10 +125,10 @@ def test_values_arrive_as_they_are(home):
     publish.publish(home, DAY)
     names = CUSTOMER_SEGMENTS.column_names
     with warehouse.connect(home) as connection:
-        stored = connection.execute("select * from warehouse.customer_segments_v2").fetchall()
+        stored = connection.execute("select * from warehouse.customer_segments_v3").fetchall()
     found = {row[1]: dict(zip(names, row, strict=True)) for row in stored}
     assert found == {row["customer_key"]: {name: row[name] for name in names} for row in segments()}
-    assert read(home, "segment_settings") == [(DAY, "high_value_from", 0.5, "currency", "computed", "Cut.")]
+    assert read(home, "segment_settings") == [(DAY, "high_value_from", 0.5, None, "currency", "computed", "Cut.")]
 
 
 def test_views_show_money_in_cents(home):
@@ -296,10 +299,10 @@ def test_failed_audit_publishes_nothing(home):
         publish.publish(home, NEXT)
     for part in (
         "recency_days_below_0: expected at least 0 days; observed 2 of 4 rows (50.00%)",
-        "value_tier_unknown: expected one of high, medium, low; observed 2 of 4 rows",
+        "value_tier_unknown: expected one of top, high, medium, low; observed 2 of 4 rows",
         "expected_spend_30d_not_finite",
         "key_unique",
-        "nothing was published; the refused rows are in staging.customer_segments_v2_20171231_",
+        "nothing was published; the refused rows are in staging.customer_segments_v3_20171231_",
     ):
         assert part in str(raised.value)
     assert marts(home) == before

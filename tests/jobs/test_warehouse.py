@@ -168,8 +168,8 @@ def test_secrets_are_the_owners_alone(warehouse_home):
 
 def test_changed_contract_needs_a_version(warehouse_home):
     with warehouse.connect(warehouse_home) as connection:
-        connection.execute("alter table warehouse.segment_settings_v1 add extra int")
-        with pytest.raises(SetupError, match=r"segment_settings_v1 holds other columns.*: extra.*version=2"):
+        connection.execute("alter table warehouse.segment_settings_v2 add extra int")
+        with pytest.raises(SetupError, match=r"segment_settings_v2 holds other columns.*: extra.*version=3"):
             setup.refuse_other_columns(connection)
         connection.rollback()
 
@@ -310,10 +310,10 @@ def test_sql_errors_are_readable(warehouse_home):
     with pytest.raises(
         DataError, match=r"(?s)permission denied for schema warehouse.*sees the views of schema marts: cu"
     ):
-        run(sql, warehouse_home, "select * from warehouse.customer_segments_v2")
+        run(sql, warehouse_home, "select * from warehouse.customer_segments_v3")
     with pytest.raises(DataError, match=r"(?s)column \"nonsense\" does not exist.*LINE 1.*\^"):
         run(sql, warehouse_home, "select nonsense")
-    run(sql, warehouse_home, "--role", "lifestage_writer", "select * from warehouse.customer_segments_v2")
+    run(sql, warehouse_home, "--role", "lifestage_writer", "select * from warehouse.customer_segments_v3")
 
 
 def test_writer_statement_takes_effect(warehouse_home, capsys):
