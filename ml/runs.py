@@ -56,6 +56,7 @@ class RunWriter:
         self.first: Fitted | None = None
 
     def __call__(self, fitted: Fitted) -> Logged:
+        from ml.comparing.choice import validation_score
         from ml.judging import auc_interval, measure, threshold_of
         from ml.model_run import Run, log_run
 
@@ -70,6 +71,7 @@ class RunWriter:
         }
         low, high = auc_interval(self.test, fitted.test, self.plan.seed)
         metrics |= {"test_auc_low": low, "test_auc_high": high}
+        metrics["validation_score"] = validation_score(fitted.valid, self.parts.valid)
         metrics |= {"fit_seconds": fitted.fit_seconds, "predict_seconds": fitted.predict_seconds}
         params = params_of(self.plan, self.parts) | {"model": fitted.name, "seed": fitted.seed}
         params |= {"threshold": threshold, **{k: v for k, v in fitted.model.params().items() if k not in params}}

@@ -97,7 +97,7 @@ def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
     with open_run(f"training {plan.cutoff}", tags, params, home) as parent:
         write = RunWriter(plan, parts, parent, home)
         logged = [write(one) for one in fitted_models(plan, parts)]
-        best = best_of(logged, home)
+        best = best_of(logged)
         write.explain(best)
         version = register(best.run_id, best.model_uri, home)
         rivals = {one.run_name: one.fitted.test for one in logged if one is not best}
@@ -137,14 +137,16 @@ def fitted_models(plan: "Plan", parts: "Parts") -> "Iterator[Fitted]":
         raise DataError(f"no model could be trained, the last because: {last}")
 
 
-def best_of(logged: "list[Logged]", home: str | None) -> "Logged":
-    """The best on validation by the deciding metric; the earlier named one of equals."""
-    from ml.promotion import DECIDING
-    from ml.settings import load_promotion_settings
+def best_of(logged: "list[Logged]") -> "Logged":
+    """The best model on validation, as in a comparison; of its seeds the one in the middle."""
+    from ml.comparing.choice import best_model, middle_seed
 
-    metric = load_promotion_settings(home).deciding_metric
-    sign = DECIDING[metric][1]
-    return max(logged, key=lambda one: sign * one.metrics[f"valid_{metric}"])
+    seeds: dict[str, list[Logged]] = {}
+    for one in logged:
+        seeds.setdefault(one.fitted.name, []).append(one)
+    scores = {name: [one.metrics["validation_score"] for one in own] for name, own in seeds.items()}
+    best = best_model(scores)
+    return seeds[best][middle_seed(scores[best])]
 
 
 def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str | None) -> str:

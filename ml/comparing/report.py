@@ -60,7 +60,7 @@ def about_models(source: str, answers: list[Answers], scene: Stage) -> list[Row]
     for model in dict.fromkeys(one.model for one in answers):
         mine = [one for one in answers if one.model == model]
         told = {
-            "validation_score": [validation_score(one, scene.parts.valid) for one in mine],
+            "validation_score": [validation_score(one.valid, scene.parts.valid) for one in mine],
             "fit_seconds": [one.fit_seconds for one in mine],
             "predict_seconds": [one.predict_seconds for one in mine],
         }

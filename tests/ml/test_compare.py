@@ -14,7 +14,7 @@ from ml import compare as command
 from ml import protocols, spend_rules
 from ml.cohorts import Parts, customer_folds, load_parts
 from ml.comparing.answers import Answers, ask, stage
-from ml.comparing.choice import champion_of, thresholds, validation_score
+from ml.comparing.choice import best_model, champion_of, middle_seed, thresholds, validation_score
 from ml.comparing.homes import home_of, require_snapshots
 from ml.comparing.judging import Judge
 from ml.comparing.resamples import Resamples, interval
@@ -130,7 +130,16 @@ def test_the_champion_is_the_best_in_validation_even_if_the_tests_say_otherwise(
     valid, forecast = scene.parts.valid, right_before.valid
     by_hand = [auc(valid.is_buyer(days), forecast.probability(days)) for days in (7, 14)]
     by_hand.append(spend_rules.normalised_gini(valid.spend_within(14), forecast.expected_spend(14)))
-    assert validation_score(right_before, valid) == pytest.approx(np.mean(by_hand))
+    assert validation_score(right_before.valid, valid) == pytest.approx(np.mean(by_hand))
+
+
+def test_a_lucky_seed_wins_nothing():
+    # gru holds the highest score of all, lstm is better in the mean; of lstm the seed in the middle ships.
+    scores = {"gru": [0.70, 0.80, 0.71], "lstm": [0.76, 0.73, 0.75], "cnn": [np.nan] * 3}
+    assert best_model(scores) == "lstm"
+    assert middle_seed(scores["lstm"]) == 2
+    assert middle_seed([0.2, 0.1]) == 1, "the lower of two"
+    assert best_model({"gru": [0.7], "lstm": [0.7]}) == "gru", "the first named of equals"
 
 
 def test_thresholds_never_see_a_test(scene, made):

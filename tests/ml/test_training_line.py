@@ -21,6 +21,7 @@ from ml.due_checks import findings
 from ml.plan import KIND, Plan
 from ml.predict import load_frame, load_predictor, saved_folder
 from ml.registry import CHALLENGER, CHAMPION, MODEL_NAME, champion
+from ml.runs import Fitted, Logged
 from ml.scores import score_columns
 from ml.tracking import initialise, mlflow_for
 
@@ -115,6 +116,17 @@ def test_champion_read_from_the_table_is_the_one_the_client_says(trained):
     version = mlflow_for(trained).MlflowClient().get_model_version_by_alias(MODEL_NAME, CHAMPION)
     assert champion(trained) == int(version.version)
     assert champion(trained, "no_such_model") is None
+
+
+def test_the_best_is_chosen_as_in_a_comparison_and_its_middle_seed_ships():
+    def fit(name: str, seed: int, score: float, brier: float) -> Logged:
+        fitted = Fitted(name, seed, None, None, None, 0.0, 0.0)
+        return Logged(fitted, f"{name}_{seed}", "", "", {"validation_score": score, "valid_brier": brier})
+
+    # The best single fit, and the best Brier score, belong to gru: neither chooses.
+    gru = [fit("gru", 0, 0.9, 0.1), fit("gru", 1, 0.6, 0.1), fit("gru", 2, 0.6, 0.1)]
+    lstm = [fit("lstm", 0, 0.82, 0.2), fit("lstm", 1, 0.78, 0.2), fit("lstm", 2, 0.8, 0.2)]
+    assert train.best_of([*gru, *lstm]).run_name == "lstm_2"
 
 
 def test_reuse_trains_nothing_and_says_so(trained, cutoff, capsys, monkeypatch):
