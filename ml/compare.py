@@ -1,6 +1,7 @@
 """Fits every model on a study's rolling cutoffs and prints one table: who is how good, with 95 % intervals.
 
 The champion is chosen on validation; the tests only tell what came of it. Logged as a run of the shop's experiment.
+A model that fails is told at the end, beside the table of the others; the exit code is then 70.
 """
 
 import argparse
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expectations.commands import command_parser
-from expectations.errors import DataError, SetupError
+from expectations.errors import DataError, LifestageError, SetupError
 
 if TYPE_CHECKING:
-    from ml.comparing.answers import Answers, Stage
+    from ml.comparing.answers import Answers, Asked, Stage
     from ml.comparing.judging import Judge
     from ml.comparing.store import Report
 
@@ -60,6 +61,8 @@ def main(args: argparse.Namespace) -> None:
         write_json(report.rows, args.json)
         log.info("%d rows written to %s", len(report.rows), args.json)
     log.info("logged as run %s", log_report(report, home))
+    if report.failed:
+        raise LifestageError(f"failed: {told(report.failed)}; every other row of the table holds")
 
 
 def chosen_models(names: str | None) -> list[str]:
@@ -88,26 +91,45 @@ def compare(source: str, home: Path, budget: str, models: list[str]) -> "Report"
     log.info("%s; %s", *described(scene))
     require_no_leak(scene.parts.train)
     judge = Judge(source, scene, RESAMPLES[budget])
-    answers, left_out = asked(models, budget, scene, judge)
-    return reported(Plan(source, budget, shop_name(home)), scene, judge, answers, left_out)
+    asked = ask_all(models, budget, scene, judge)
+    return reported(Plan(source, budget, shop_name(home)), scene, judge, asked)
 
 
-def asked(models: Iterable[str], budget: str, scene: "Stage", judge: "Judge") -> tuple[list["Answers"], dict[str, str]]:
-    """Every model's answers, which ``judge`` has scored; and why some have none."""
-    from ml.comparing.answers import ask, seeds_of
+def ask_all(models: Iterable[str], budget: str, scene: "Stage", judge: "Judge") -> "Asked":
+    """Every model's answers, which ``judge`` has scored; one that fails costs the others nothing."""
+    from ml.comparing.answers import Asked
 
-    answers, left_out = [], {}
+    asked = Asked()
     for name in models:
         try:
-            told = [ask(name, seed, budget, scene) for seed in seeds_of(name, budget)]
+            asked.answers += scored(name, budget, scene, judge)
         except (DataError, SetupError) as error:
             log.warning("%s is left out: %s", name, error)
-            left_out[name] = str(error)
-            continue
-        started = time.monotonic()
-        judge.add(told)
-        log.info("%-20s judged in %.1f s", name, time.monotonic() - started)
-        answers += told
-    if not answers:
-        raise DataError(f"no model could be fitted: {'; '.join(left_out.values())}")
-    return answers, left_out
+            asked.left_out[name] = str(error)
+        except Exception as error:
+            log.exception("%s failed", name)
+            asked.failed[name] = f"{type(error).__name__}: {error}"
+    if not asked.answers:
+        raise (LifestageError if asked.failed else DataError)(
+            f"no model could be fitted: {told(asked.left_out | asked.failed)}"
+        )
+    return asked
+
+
+def scored(name: str, budget: str, scene: "Stage", judge: "Judge") -> list["Answers"]:
+    """The answers of a model's seeds, scored together or not at all."""
+    from ml.comparing.answers import ask, seeds_of
+
+    answers = [ask(name, seed, budget, scene) for seed in seeds_of(name, budget)]
+    started = time.monotonic()
+    try:
+        judge.add(answers)
+    except Exception:
+        judge.drop(name)
+        raise
+    log.info("%-20s judged in %.1f s", name, time.monotonic() - started)
+    return answers
+
+
+def told(reasons: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in reasons.items())

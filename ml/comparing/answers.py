@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,15 @@ class Answers:
     fit_seconds: float
     predict_seconds: float
     params: dict[str, object]
+
+
+@dataclass
+class Asked:
+    """What came of every model. ``left_out``: whom these data cannot teach; ``failed``: whose code broke; each why."""
+
+    answers: list[Answers] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

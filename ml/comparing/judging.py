@@ -55,6 +55,12 @@ class Judge:
                 judged = [self._cutoff(task, n, stratum, seeds) for n in range(len(self.scene.parts.tests))]
                 self._keep_mean(task, stratum, seeds[0].model, [key for key in judged if key])
 
+    def drop(self, model: str) -> None:
+        """Forgets what was scored of a model."""
+        for kept in (self.scores, self.honest):
+            for key in [key for key in kept if key[-1] == model]:
+                del kept[key]
+
     def _cutoff(self, task: Task, n: int, stratum: str, seeds: list[Answers]) -> Key | None:
         """The key under which the scores of one test cutoff were kept; None where nothing has matured."""
         test = self.scene.parts.tests[n]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.version import code_version
-from ml.comparing.answers import Answers, Stage
+from ml.comparing.answers import Answers, Asked, Stage
 from ml.comparing.choice import champion_of, validation_score
 from ml.comparing.judging import Judge
 from ml.comparing.rows import ALL, EVERY_TASK, MEAN, Row
@@ -27,11 +27,13 @@ class Plan:
     shop: str
 
 
-def reported(plan: Plan, scene: Stage, judge: Judge, answers: list[Answers], left_out: dict[str, str]) -> Report:
+def reported(plan: Plan, scene: Stage, judge: Judge, asked: Asked) -> Report:
+    answers = asked.answers
     champion = champion_of(answers, scene.parts.valid)
     rows = judge.rows(champion) + about_models(plan.source, answers, scene)
     head = f"study {plan.source}, shop {plan.shop}, budget {plan.budget}"
-    tail = [f"left out: {name}: {why}" for name, why in left_out.items()]
+    missing = {"left out": asked.left_out, "failed": asked.failed}
+    tail = [f"{what}: {name}: {why}" for what, reasons in missing.items() for name, why in reasons.items()]
     text = "\n".join([head, *printed(rows, scene, judge, answers, champion), *tail])
     digest = data_digest(scene.parts)
     tags = {
@@ -51,7 +53,9 @@ def reported(plan: Plan, scene: Stage, judge: Judge, answers: list[Answers], lef
         "cutoffs_test": " ".join(str(test.inputs.cutoffs[0]) for test in scene.parts.tests),
     }
     settings = {f"{one.model} seed {one.seed}": one.params for one in answers}
-    return Report(rows, text, champion, tags, params, settings)
+    if asked.failed:
+        tags["lifestage.failed"] = " ".join(asked.failed)
+    return Report(rows, text, champion, tags, params, settings, asked.failed)
 
 
 def about_models(source: str, answers: list[Answers], scene: Stage) -> list[Row]:

@@ -21,6 +21,7 @@ class Report:
 
     text      as printed
     settings  what each fit chose
+    failed    model → why there is nothing of it
     """
 
     rows: list[Row]
@@ -29,6 +30,7 @@ class Report:
     tags: dict[str, str]
     params: dict[str, object]
     settings: dict[str, dict[str, object]]
+    failed: dict[str, str]
 
 
 def clean(row: Row) -> dict[str, object]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES
-from expectations.errors import DataError, SetupError
+from expectations.errors import DataError, LifestageError, SetupError
 from ml import compare as command
 from ml import protocols, spend_rules
 from ml.cohorts import Parts, customer_folds, load_parts
@@ -367,6 +367,32 @@ def test_the_command_prints_writes_and_logs_the_table(pets, shop_home, tmp_path,
     assert len(logged.data.tags["lifestage.data_digest"]) == 64
     kept = {Path(item.path).name for item in client.list_artifacts(logged.info.run_id, "compare")}
     assert kept == {"compare.json", "compare.csv", "compare.md", "compare.html", "settings.json"}
+
+
+@pytest.mark.parametrize("where", ["fit", "judge"])
+def test_a_model_that_breaks_costs_the_others_nothing(pets, shop_home, tmp_path, capsys, monkeypatch, where):
+    def breaks(*_):
+        raise ZeroDivisionError("no rows of a kind")
+
+    if where == "fit":
+        monkeypatch.setattr("ml.models.past_spend.PastSpend.fit", breaks)
+    else:
+        # Half judged: what was scored of it before goes too.
+        judged = Judge._keep_mean
+
+        def keep(self, task, stratum, model, keys):
+            return breaks() if model == "past_spend" and task.is_money else judged(self, task, stratum, model, keys)
+
+        monkeypatch.setattr(Judge, "_keep_mean", keep)
+    file, said = tmp_path / "rows.json", ("--home", str(shop_home), "--json", str(tmp_path / "rows.json"))
+    with pytest.raises(LifestageError, match="failed: past_spend: ZeroDivisionError: no rows of a kind") as error:
+        run(*said, "--models", "past_spend,recency_rule")
+    assert error.value.exit_code == 70
+    assert capsys.readouterr().out.rstrip().endswith("failed: past_spend: ZeroDivisionError: no rows of a kind")
+    assert {row["model"] for row in json.loads(file.read_text())} == {"recency_rule", "outcome"}
+    monkeypatch.setattr("ml.models.recency_rule.RecencyRule.fit", breaks)
+    with pytest.raises(LifestageError, match="no model could be fitted: recency_rule: ZeroDivisionError"):
+        run(*said, "--models", "recency_rule")
 
 
 def test_a_home_of_another_shop_is_refused(shop_home, pets, tmp_path):
