@@ -1,0 +1,55 @@
+"""Segments, features, preferences, tags → lake/segment_portraits: tiers, stages, clusters in words and numbers."""
+
+import argparse
+import logging
+import sys
+from datetime import date
+from typing import TYPE_CHECKING
+
+from expectations.behaviour import FEATURE_NAMES, FEATURES, PREFERENCES
+from expectations.portraits import SEGMENT_PORTRAITS
+from expectations.segments import CUSTOMER_SEGMENTS
+from expectations.tags import CUSTOMER_TAGS
+from jobs.arguments import add_day, job_parser
+from jobs.home import Home
+from jobs.lake import LakeTable, recipe_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("portray", __doc__)
+    add_day(parser)
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    import pyarrow as pa
+
+    from jobs.profiles import apart, portraits
+    from jobs.schemas import arrow_schema
+
+    home, day = Home.from_environment(args.home), args.ds
+    tags = LakeTable(home, CUSTOMER_TAGS).read_arrow([day], ["customer_key", "tag"]).to_pandas()
+    rows = portraits.portraits(read_customers(home, day), tags, list(FEATURE_NAMES), day)
+    table = pa.Table.from_pylist(rows, arrow_schema(SEGMENT_PORTRAITS))
+    recipe = recipe_of(SEGMENT_PORTRAITS, sys.modules[__name__], portraits, apart)
+    LakeTable(home, SEGMENT_PORTRAITS).write_arrow(day, table, recipe)
+    summaries = sum(row["fact"] == "summary" for row in rows)
+    log.info("portrayed %d segments of %s in %s facts", summaries, day, f"{len(rows):,}")
+
+
+def read_customers(home: Home, day: date) -> "pd.DataFrame":
+    """One row a customer: segments, features, favourite category; ordered by key."""
+    from jobs.profiles import portraits
+
+    segments = LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day], list(portraits.CUSTOMER_COLUMNS)).to_pandas()
+    more = (portraits.REVENUE, portraits.TEXTS, portraits.MOOD, *(f"{step}_count_90d" for step in portraits.STEPS))
+    names = ["customer_key", *dict.fromkeys((*FEATURE_NAMES, *more))]
+    features = LakeTable(home, FEATURES).read_arrow([day], names).to_pandas()
+    wanted = LakeTable(home, PREFERENCES).read_arrow([day], ["customer_key", "favourite_category"]).to_pandas()
+    both = segments.merge(features, on="customer_key").merge(wanted, on="customer_key", how="left")
+    return both.sort_values("customer_key", ignore_index=True)

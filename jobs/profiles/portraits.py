@@ -1,0 +1,148 @@
+"""Every segment in words and numbers: size, what sets it apart, what it wants, how it feels, how it behaves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from expectations.behaviour import FEATURES
+from expectations.portraits import SEGMENT_KINDS
+from jobs.profiles.apart import Difference, differences
+
+REVENUE = "purchase_amount_365d"
+TEXTS, MOOD = "text_count_365d", "sentiment_mean_365d"
+STEPS = ("view", "search", "add_to_cart", "purchase", "return", "review", "support")
+"""Of a typical journey, in its order: event types with a count of 90 days among the features."""
+SHOWN = {"difference": 8, "category": 5, "tag": 8}
+"""Fact → how many are told, the most telling first."""
+CUSTOMER_COLUMNS = ("customer_key", "value_tier", "lifecycle_stage", "cluster_id")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A row of segment_portraits without its date and segment; ``rank`` within its fact."""
+
+    fact: str
+    words: str
+    rank: int = 1
+    item: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def portraits(customers: pd.DataFrame, tags: pd.DataFrame, compared: list[str], day: date) -> list[dict]:
+    """Rows of the segment_portraits contract.
+
+    customers  one row each: CUSTOMER_COLUMNS, favourite_category, features of ``compared``, STEPS, revenue and mood
+    tags       customer_key, tag
+    """
+    tagged = tags.groupby("customer_key")["tag"].agg(list)
+    rows = []
+    for kind in SEGMENT_KINDS:
+        names = _segments(customers, kind)
+        for segment in sorted(names.dropna().unique(), key=str):
+            inside = (names == segment).to_numpy()
+            facts = portrait(customers, inside, tagged, differences(customers[compared], inside))
+            about = {"snapshot_date": day, "segment_kind": kind, "segment": str(segment)}
+            rows += [about | vars(fact) for fact in facts]
+    return rows
+
+
+def _segments(customers: pd.DataFrame, kind: str) -> pd.Series:
+    """The segment of each customer, as text; missing where there is none."""
+    return customers["cluster_id"].astype("Int64").astype("string") if kind == "cluster" else customers[kind]
+
+
+def portrait(customers: pd.DataFrame, inside: np.ndarray, tagged: pd.Series, apart: list[Difference]) -> list[Fact]:
+    """The facts of one segment, its summary first."""
+    mine = customers[inside]
+    told = [
+        *_sizes(mine, customers),
+        *(_difference(found, rank) for rank, found in enumerate(apart[: SHOWN["difference"]], start=1)),
+        *_shares("category", mine["favourite_category"].dropna(), len(mine), "want {} most"),
+        *_shares("tag", tagged.reindex(mine["customer_key"]).dropna().explode(), len(mine), "are {}"),
+        *_mood(mine),
+        *_journey(mine),
+    ]
+    return [Fact("summary", _summary(told)), *told]
+
+
+def _sizes(mine: pd.DataFrame, everybody: pd.DataFrame) -> Iterator[Fact]:
+    share, total = len(mine) / len(everybody), float(everybody[REVENUE].sum())
+    revenue = float(mine[REVENUE].sum()) / total if total else 0.0
+    yield Fact("size", f"{len(mine):,} customers", value=float(len(mine)))
+    yield Fact("customer_share", f"{share:.1%} of all customers", value=share)
+    yield Fact("revenue_share", f"{revenue:.1%} of what was paid within 365 days", value=revenue)
+
+
+def _difference(found: Difference, rank: int) -> Fact:
+    more = "more" if found.value > 0 else "less"
+    words = (
+        f"{more} than others: {in_words(found.feature)}, {found.inside:,.4g} on average against {found.outside:,.4g} "
+        f"({found.value:+.2f} standard deviations, 95 % interval {found.low:+.2f} … {found.high:+.2f})"
+    )
+    return Fact("difference", words, rank, found.feature, found.value, found.low, found.high)
+
+
+def in_words(feature: str) -> str:
+    """purchase_amount_365d → Money paid, before refunds, within 365 days: what the contract calls it, in short."""
+    return FEATURES.column(feature).description.rstrip(".").split(";")[0].split(":")[0]
+
+
+def _shares(fact: str, items: pd.Series, people: int, words: str) -> Iterator[Fact]:
+    """How many of the segment have each item; of equals the first by name."""
+    counts = (
+        items.value_counts()
+        .rename_axis("item")
+        .reset_index(name="n")
+        .sort_values(["n", "item"], ascending=[False, True])
+    )
+    for rank, (item, n) in enumerate(counts.head(SHOWN[fact]).itertuples(index=False), start=1):
+        share, (low, high) = n / people, _wilson(n, people)
+        yield Fact(fact, f"{share:.0%} {words.format(item)}", rank, str(item), share, low, high)
+
+
+def _wilson(hits: int, people: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    share, spread = hits / people, z * z / people
+    middle = (share + spread / 2) / (1 + spread)
+    reach = z * np.sqrt(share * (1 - share) / people + spread / people / 4) / (1 + spread)
+    return max(middle - reach, 0.0), min(middle + reach, 1.0)
+
+
+def _mood(mine: pd.DataFrame) -> Iterator[Fact]:
+    """Of the segment's texts, each counted once; nothing where nobody wrote."""
+    known = mine[mine[MOOD].notna() & (mine[TEXTS] > 0)]
+    if len(known):
+        mood, texts = float(np.average(known[MOOD], weights=known[TEXTS])), int(known[TEXTS].sum())
+        yield Fact("sentiment", f"mood {mood:+.2f} on a scale of -1 to 1, in {texts:,} texts", value=mood)
+
+
+def _journey(mine: pd.DataFrame) -> Iterator[Fact]:
+    """Steps that the segment's customers take at all, in their usual order."""
+    steps = [(step, float(mine[f"{step}_count_90d"].mean())) for step in STEPS]
+    for rank, (step, mean) in enumerate([(step, mean) for step, mean in steps if mean > 0], start=1):
+        yield Fact("journey", f"{mean:,.2f} x {step.replace('_', ' ')} per customer in 90 days", rank, step, mean)
+
+
+def _summary(told: list[Fact]) -> str:
+    """Size and revenue, the two strongest differences, what is wanted most, the commonest tags."""
+    by_fact: dict[str, list[Fact]] = {}
+    for fact in told:
+        by_fact.setdefault(fact.fact, []).append(fact)
+    sizes = [by_fact[name][0].words for name in ("size", "customer_share", "revenue_share")]
+    apart = [
+        f"{'more' if f.value > 0 else 'less'} {in_words(f.item).lower()}" for f in by_fact.get("difference", [])[:3]
+    ]
+    wants = [fact.item for fact in by_fact.get("category", [])[:2]]
+    tags = [fact.item for fact in by_fact.get("tag", [])[:3]]
+    parts = [
+        f"{sizes[0]}, {sizes[1]}, {sizes[2]}",
+        "set apart by " + "; ".join(apart) if apart else "much like everybody else",
+        "mostly wants " + " and ".join(wants) if wants else "",
+        "often " + ", ".join(tags) if tags else "",
+    ]
+    return ". ".join(part[0].upper() + part[1:] for part in parts if part) + "."
