@@ -103,7 +103,7 @@ class DueSettings:
     outcome_days: int = 7
 
 
-SECTIONS = ("segment", "checks", "outliers", "features", "sequences", "text", "model", "promotion", "due")
+SECTIONS = ("segment", "watch", "risk", "checks", "outliers", "features", "sequences", "text", "tags", "publish", "model", "promotion", "due")
 """All that settings.yaml may hold. The last three are read here, the others by the jobs they are named after."""
 
 
