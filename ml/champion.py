@@ -6,7 +6,7 @@ from expectations.errors import DataError, SetupError
 from ml.examples import Examples
 from ml.forecast import Forecast
 from ml.home import HomePath
-from ml.promotion import Verdict, judge, out_of_bounds
+from ml.promotion import Verdict, judge, out_of_bounds, unjudged
 from ml.registry import MODEL_NAME, champion
 from ml.settings import PromotionSettings
 
@@ -45,4 +45,5 @@ def verdict_of(
 
 def _unopposed(test: Examples, challenger: Forecast, settings: PromotionSettings, seed: int, why: str) -> Verdict:
     wrong, metrics = out_of_bounds(test, challenger, settings, seed)
-    return Verdict((), metrics, "; ".join([why, *(f"beyond its bound: {reason}" for reason in wrong)]))
+    told = "; ".join([why, *(f"beyond its bound: {reason}" for reason in wrong)])
+    return Verdict((), metrics, told + unjudged(test))

@@ -1,9 +1,10 @@
 """Challenger against champion on the newest window that has matured: who scores customers from now on, and why.
 
-The challenger takes over only where the paired interval of the deciding metric lies above zero and its calibration,
-its totals and every stratum stay within the bounds of ``PromotionSettings``. The deciding metric is the Brier score
-unless the shop says otherwise: it falls with a better order of customers and with truer probabilities alike, so that a
-champion whose probabilities have gone stale is replaced though it still ranks customers as well as anybody.
+The challenger takes over only where the paired interval of the deciding metric lies above zero, and calibration and
+totals in every matured window, every stratum and every other window stay within the bounds of ``PromotionSettings``.
+The deciding metric is the Brier score unless the shop says otherwise: it falls with a better order of customers and
+with truer probabilities alike, so that a champion whose probabilities have gone stale is replaced though it still ranks
+customers as well as anybody.
 """
 
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ml.comparing.resamples import Resamples, interval
+from ml.comparing.tasks import Task
 from ml.examples import STRATA, Examples
 from ml.forecast import Forecast
-from ml.scoring_rules import auc, brier, calibration_error, honest_calibration_errors
+from ml.horizons import Horizons
+from ml.scoring_rules import auc, brier, calibration_error, honest_calibration_errors, total_bias
 from ml.settings import PromotionSettings
 from ml.spend_rules import normalised_gini
 
@@ -67,26 +70,53 @@ def judge(
     gain = paired_gain(metric, examples, challenger, champion, seed)
     metrics = {f"{metric}_gain": gain.value, f"{metric}_gain_low": gain.low, f"{metric}_gain_high": gain.high}
     reasons = [] if gain.low > 0 else [f"no gain in {metric} is shown: {gain}"]
-    wrong, bounds = out_of_bounds(examples, challenger, settings, seed)
-    reasons += wrong
-    for stratum in STRATA:
-        rows = examples.inputs.stratum == stratum
-        if rows.sum() < settings.min_stratum_rows:
-            continue
-        own = paired_gain(metric, examples.rows(rows), challenger.rows(rows), champion.rows(rows), seed)
-        metrics[f"{metric}_gain_{stratum}"] = own.value
+    for wrong, found in (
+        out_of_bounds(examples, challenger, settings, seed),
+        losses(examples, challenger, champion, settings, seed),
+    ):
+        reasons += wrong
+        metrics |= found
+    return Verdict(tuple(reasons), metrics, f"{metric} gain over the champion {gain}{unjudged(examples)}")
+
+
+def losses(
+    examples: Examples, challenger: Forecast, champion: Forecast, settings: PromotionSettings, seed: int = 0
+) -> tuple[list[str], dict[str, float]]:
+    """Which strata, and which matured windows besides the deciding one, lose more than they may; the gains of all."""
+    metric, everybody = settings.deciding_metric, np.full(len(examples), True)
+    decided = deciding_task(metric, examples.horizons)
+    strata = {name: examples.inputs.stratum == name for name in STRATA}
+    parts = [
+        (name, f"customers of stratum {name}", decided, rows)
+        for name, rows in strata.items()
+        if rows.sum() >= settings.min_stratum_rows
+    ]
+    parts += [
+        (f"{task.days}d", f"{task.kind} within {task.days} days", task, everybody)
+        for task in matured_tasks(examples)
+        if task.kind == decided.kind and task != decided
+    ]
+    wrong, found = [], {}
+    for name, told, task, rows in parts:
+        own = paired_gain(metric, examples.rows(rows), challenger.rows(rows), champion.rows(rows), seed, task)
+        found[f"{metric}_gain_{name}"] = own.value
         if own.value < -settings.max_stratum_loss:
-            reasons.append(f"customers of stratum {stratum} lose {-own.value:.5f} of {metric}, {own}; at most "
-                           f"{settings.max_stratum_loss:g} may be lost")  # fmt: skip
-    return Verdict(tuple(reasons), metrics | bounds, f"{metric} gain over the champion {gain}")
+            wrong.append(f"{told}: loss of {-own.value:.5f} in {metric}, {own}; at most "
+                         f"{settings.max_stratum_loss:g} may be lost")  # fmt: skip
+    return wrong, found
 
 
-def paired_gain(metric: str, examples: Examples, ours: Forecast, theirs: Forecast, seed: int = 0) -> Gain:
-    """The gain on the same resampled customers: what makes a sample easy makes it so for both."""
+def paired_gain(
+    metric: str, examples: Examples, ours: Forecast, theirs: Forecast, seed: int = 0, task: Task | None = None
+) -> Gain:
+    """The gain on the same resampled customers: what makes a sample easy makes it so for both.
+
+    task  the window that is judged, matured in every row; None: the one that decides
+    """
     rule, sign = DECIDING[metric]
-    rows = _some(examples)
-    examples, ours, theirs = examples.rows(rows), ours.rows(rows), theirs.rows(rows)
-    actual, (a, b) = _outcome(metric, examples, ours, theirs)
+    rows, task = _some(examples), task or deciding_task(metric, examples.horizons)
+    examples = examples.rows(rows)
+    actual, a, b = task.outcome(examples), *(task.answer(forecast.rows(rows)) for forecast in (ours, theirs))
     draws = Resamples.of((examples.inputs.customer_keys,), RESAMPLES, seed)
     gains = draws.replicates(lambda weights: sign * (rule(actual, a, weights) - rule(actual, b, weights)))
     gains += 0.0  # no negative nought
@@ -107,44 +137,54 @@ def gain_metrics(
 def out_of_bounds(
     examples: Examples, forecast: Forecast, settings: PromotionSettings, seed: int = 0
 ) -> tuple[list[str], dict[str, float]]:
-    """What of calibration and totals is beyond its bound, and the numbers."""
-    rows, days = _some(examples), examples.horizons.churn_days
-    examples, forecast = examples.rows(rows), forecast.rows(rows)
-    known = examples.matured(days)
-    label, said = examples.is_buyer(days)[known], forecast.probability(days)[known]
-    draws = np.random.default_rng(seed).random((len(said), CALIBRATED_DRAWS))
-    excess = float(calibration_error(label, said) - honest_calibration_errors(said, draws).mean())
-    found = {"calibration_excess": excess, "buyers_bias": _bias(said, label)}
-    if examples.horizons.spend_days:
-        window = min(examples.horizons.spend_days)
-        spend = examples.spend_within(window)
-        matured = np.isfinite(spend)
-        found["total_bias"] = _bias(forecast.expected_spend(window)[matured], spend[matured])
-    wrong = []
-    if excess > settings.max_calibration_excess:
-        wrong.append(
-            f"calibration error {excess:.4f} above that of a calibrated model, at most "
-            f"{settings.max_calibration_excess:g}"
-        )
-    for name, what in (("buyers_bias", "buyers"), ("total_bias", "spend")):
-        bias = found.get(name, np.nan)
+    """What of calibration and totals is beyond its bound in a window that has matured, and the numbers of each."""
+    some = _some(examples)
+    examples, forecast = examples.rows(some), forecast.rows(some)
+    wrong, found = [], {}
+    for task in matured_tasks(examples):
+        known, window = task.matured(examples), f"within {task.days} days"
+        came, said = task.outcome(examples)[known], task.answer(forecast)[known]
+        if not task.is_money:
+            found[f"calibration_excess_{task.days}d"] = excess = _excess(came, said, seed)
+            if excess > settings.max_calibration_excess:
+                wrong.append(f"purchase {window}: calibration error {excess:.4f} above that of a calibrated model, "
+                             f"at most {settings.max_calibration_excess:g}")  # fmt: skip
+        name, what = ("total_bias", "spend") if task.is_money else ("buyers_bias", "buyers")
+        found[f"{name}_{task.days}d"] = bias = float(total_bias(came, said))
         if abs(bias) > settings.max_total_bias:
-            wrong.append(f"total {what} foretold {bias:+.1%} off, at most ±{settings.max_total_bias:.0%}")
+            wrong.append(f"total {what} {window} foretold {bias:+.1%} off, at most ±{settings.max_total_bias:.0%}")
     return wrong, found
 
 
-def _outcome(metric: str, examples: Examples, *forecasts: Forecast) -> tuple[np.ndarray, list[np.ndarray]]:
-    """What came, and what each forecast said, of the deciding metric; all rows of a test cutoff have matured alike."""
+def deciding_task(metric: str, horizons: Horizons) -> Task:
+    """The window in which a champion has to be beaten: that of churn, or the shortest of spend."""
     if metric == "normalised_gini":
-        days = min(examples.horizons.spend_days)
-        return examples.spend_within(days), [forecast.expected_spend(days) for forecast in forecasts]
-    days = examples.horizons.churn_days
-    return examples.is_buyer(days), [forecast.probability(days) for forecast in forecasts]
+        return Task("spend", min(horizons.spend_days))
+    return Task("purchase", horizons.churn_days)
+
+
+def matured_tasks(examples: Examples) -> list[Task]:
+    """Every window of purchase and spend whose outcome is known; all rows of a test cutoff have matured alike."""
+    return [task for task in _windows(examples.horizons) if task.matured(examples).any()]
+
+
+def unjudged(examples: Examples) -> str:
+    """The windows whose outcome is not known yet, for a person; empty if there is none."""
+    matured = matured_tasks(examples)
+    days = sorted({task.days for task in _windows(examples.horizons) if task not in matured})
+    return f"; not judged, for they have not matured: windows of {', '.join(map(str, days))} days" if days else ""
+
+
+def _windows(horizons: Horizons) -> list[Task]:
+    purchase = sorted({*horizons.edges_days, horizons.churn_days})
+    return [*(Task("purchase", days) for days in purchase), *(Task("spend", days) for days in horizons.spend_days)]
+
+
+def _excess(label: np.ndarray, said: np.ndarray, seed: int) -> float:
+    """Calibration error above what a perfectly calibrated model of this size shows on average."""
+    draws = np.random.default_rng(seed).random((len(said), CALIBRATED_DRAWS))
+    return float(calibration_error(label, said) - honest_calibration_errors(said, draws).mean())
 
 
 def _some(examples: Examples) -> np.ndarray:
     return np.arange(0, len(examples), max(1, -(-len(examples) // MOST_ROWS)))
-
-
-def _bias(said: np.ndarray, came: np.ndarray) -> float:
-    return float(said.sum() / came.sum() - 1) if came.sum() > 0 else np.nan

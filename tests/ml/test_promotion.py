@@ -10,6 +10,7 @@ from ml.champion import verdict_of
 from ml.examples import LIFE_NAMES, Examples, Inputs
 from ml.forecast import Forecast
 from ml.horizons import Horizons
+from ml.judging import measure
 from ml.promotion import judge, out_of_bounds, paired_gain
 from ml.protocols import Population
 from ml.saved import About
@@ -91,10 +92,10 @@ def test_a_better_order_does_not_excuse_wrong_probabilities_or_totals(truth, cam
     bold = np.clip(truth * 1.3, 0, 0.999)  # a third too many buyers
     reasons = " ".join(judge(came, forecast(bold), champion, SETTINGS).reasons)
     assert "calibration error" in reasons
-    assert "total buyers foretold +" in reasons
+    assert "total buyers within 30 days foretold +" in reasons
     reasons = judge(came, forecast(truth, spend=30.0), champion, SETTINGS).reasons
     (only,) = reasons
-    assert only.startswith("total spend foretold +")
+    assert only.startswith("total spend within 30 days foretold +")
 
 
 def test_a_stratum_that_loses_stops_the_promotion(truth, came):
@@ -103,7 +104,7 @@ def test_a_stratum_that_loses_stops_the_promotion(truth, came):
     theirs = np.where(came.inputs.stratum == "new", truth, noisy(truth, 1.5))
     wide = replace(SETTINGS, max_calibration_excess=1.0)
     (reason,) = judge(came, forecast(ours), forecast(theirs), wide).reasons
-    assert reason.startswith("customers of stratum new lose 0.0")
+    assert reason.startswith("customers of stratum new: loss of 0.0")
     few = replace(wide, min_stratum_rows=ROWS)
     assert judge(came, forecast(ours), forecast(theirs), few).is_promotion
 
@@ -111,8 +112,51 @@ def test_a_stratum_that_loses_stops_the_promotion(truth, came):
 def test_bounds_of_a_calibrated_model_hold(truth, came):
     wrong, found = out_of_bounds(came, forecast(truth), SETTINGS)
     assert wrong == []
-    assert abs(found["calibration_excess"]) < 0.01
-    assert abs(found["total_bias"]) < 0.05
+    assert abs(found["calibration_excess_30d"]) < 0.01
+    assert abs(found["total_bias_30d"]) < 0.05
+
+
+LONG = Horizons((30, 60, 90), 30, (30, 90))
+
+
+def grown(came: Examples, known_days: int) -> Examples:
+    """The same customers looked at for longer, who bought within 30 days or never, and spent as much by day 90."""
+    spend = np.column_stack([came.spend[:, 0], came.spend[:, 0] if known_days >= 90 else np.full(ROWS, np.nan)])
+    return replace(came, horizons=LONG, observed_days=np.full(ROWS, known_days), spend=spend)
+
+
+def later(probability: np.ndarray, hazard: float, dearer: float = 1.0) -> Forecast:
+    """After day 30 everybody who has not bought does so with ``hazard`` an interval."""
+    hazards = np.column_stack([probability, np.full((ROWS, 2), hazard)])
+    # As much spend in 90 days as in 30, times so much, whatever the hazards in between.
+    bought = 1 - np.prod(1 - hazards, axis=1)
+    spend = np.column_stack([np.full(ROWS, 20.0), dearer * 20 * probability / bought])
+    return Forecast(LONG, hazards, spend, np.full((ROWS, 2), 0.5))
+
+
+def test_every_window_that_has_matured_is_judged_and_the_others_are_named(truth, came):
+    right, champion = later(truth, 1e-6), later(noisy(truth, 1.0), 1e-6)
+    assert judge(grown(came, 90), right, champion, SETTINGS).is_promotion
+    # Right about 30 days, wrong about what comes after: in buyers, in calibration, and worse than the champion.
+    bold = judge(grown(came, 60), later(truth, 0.3), champion, SETTINGS)
+    assert [reason.partition(":")[0] for reason in bold.reasons if ":" in reason] == ["purchase within 60 days"] * 2
+    assert any(reason.startswith("total buyers within 60 days foretold +") for reason in bold.reasons)
+    assert bold.metrics["brier_gain_60d"] < 0 < bold.metrics["brier_gain"]
+    assert bold.summary.endswith("; not judged, for they have not matured: windows of 90 days")
+    # Where 60 days are not known nobody can object; it is told.
+    young = judge(grown(came, 30), later(truth, 0.3), champion, SETTINGS)
+    assert young.is_promotion
+    assert young.summary.endswith("windows of 60, 90 days")
+    (dear,) = judge(grown(came, 90), later(truth, 1e-6, dearer=1.5), champion, SETTINGS).reasons
+    assert dear.startswith("total spend within 90 days foretold +")
+
+
+def test_metrics_of_other_windows_are_kept_once_they_have_matured(truth, came):
+    found = measure(grown(came, 60), later(truth, 0.3), 0.5)
+    assert found["auc_60d"] == pytest.approx(auc(came.is_buyer(30), later(truth, 0.3).probability(60)))
+    assert found["buyers_bias_60d"] > 0.15 > abs(found["buyers_bias"])
+    assert not {name for name in found if name.endswith("90d")}
+    assert {"normalised_gini_90d", "coverage_90_90d"} <= measure(grown(came, 90), later(truth, 0.3), 0.5).keys()
 
 
 def test_the_deciding_metric_can_be_spend(truth, came):
@@ -156,7 +200,7 @@ def test_the_first_version_ever_is_champion_whatever_its_bounds(against, truth):
     verdict = against(None, forecast(np.clip(truth * 1.3, 0, 0.999)), version=None)
     assert verdict.is_promotion
     assert "the first version ever" in verdict.summary
-    assert "beyond its bound: total buyers foretold +" in verdict.summary
+    assert "beyond its bound: total buyers within 30 days foretold +" in verdict.summary
 
 
 def test_a_store_that_does_not_answer_promotes_nobody(against):
