@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> None:
 def model_metrics(home: HomePath = None, cutoff: date | None = None) -> tuple[str, dict[str, dict[str, float]]]:
     """(cutoff, model → metrics), the one that was registered first: the champion's training, or the latest one."""
     from ml.plan import KIND
-    from ml.tracking import mlflow_for, runs_of
+    from ml.tracking import runs_of, tags_of_run
 
     if cutoff is None:
         parent = _training_of_champion(home)
@@ -53,7 +53,7 @@ def model_metrics(home: HomePath = None, cutoff: date | None = None) -> tuple[st
         if not found:
             raise DataError(f"nothing was trained as of {cutoff}: run `python -m ml train --cutoff {cutoff}` first")
         parent = list(found.values())[-1].info.run_id
-    tags = mlflow_for(home).MlflowClient().get_run(parent).data.tags
+    tags = tags_of_run(parent, home)
     runs = runs_of({"mlflow.parentRunId": parent}, home)
     best = tags["lifestage.best_model"]
     ordered = sorted(runs, key=lambda name: (name != best, -runs[name].data.metrics.get("test_auc", 0.0), name))
@@ -64,11 +64,10 @@ def _training_of_champion(home: HomePath) -> str:
     """The run of the training that the champion came from."""
     from ml.registry import MODEL_NAME, required_champion, run_of_version
     from ml.saved import TRAIN_AGAIN
-    from ml.tracking import mlflow_for
+    from ml.tracking import tags_of_run
 
     version = required_champion(home)
-    run_id = run_of_version(MODEL_NAME, version, home)
-    parent = mlflow_for(home).MlflowClient().get_run(run_id).data.tags.get("mlflow.parentRunId")
+    parent = tags_of_run(run_of_version(MODEL_NAME, version, home), home).get("mlflow.parentRunId")
     if parent is None:
         raise DataError(f"{MODEL_NAME}/{version} was trained by an earlier version of this code: {TRAIN_AGAIN}")
     return parent

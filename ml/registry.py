@@ -4,9 +4,10 @@ A version's alias says what it is for: ``champion`` scores customers; ``challeng
 ``previous`` was champion before.
 """
 
-from expectations.errors import DataError, SetupError, UnavailableError
+from expectations.errors import DataError, SetupError
+from ml.answering import connected, is_server, store_errors
 from ml.home import HomePath, shop_name, tracking_uri
-from ml.tracking import database_errors, is_server, mlflow_for
+from ml.tracking import mlflow_for
 
 MODEL_NAME = "lifestage_behaviour"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -62,7 +63,7 @@ def version_of_run(run_id: str, home: HomePath = None) -> int | None:
 
 def run_of_version(name: str, version: int, home: HomePath = None) -> str:
     """The run that made a version; DataError with the versions there are if it is none of them."""
-    with database_errors(home):
+    with store_errors(home):
         client = mlflow_for(home).MlflowClient()
         found = {int(v.version): v.run_id for v in client.search_model_versions(f"name = '{name}'")}
     if version not in found:
@@ -74,14 +75,15 @@ def run_of_version(name: str, version: int, home: HomePath = None) -> str:
 def promote(name: str, version: int, home: HomePath = None) -> int | None:
     """Makes ``version`` the champion; the version that was before, which ``previous`` remembers."""
     run_of_version(name, version, home)
-    client = mlflow_for(home).MlflowClient()
     before = champion(home, name)
-    if before is not None and before != version:
-        client.set_registered_model_alias(name, PREVIOUS, str(before))
-    client.set_registered_model_alias(name, CHAMPION, str(version))
-    # Stores differ on whether a version is text or a number.
-    if int(client.get_registered_model(name).aliases.get(CHALLENGER, 0)) == version:
-        client.delete_registered_model_alias(name, CHALLENGER)
+    with store_errors(home):
+        client = mlflow_for(home).MlflowClient()
+        if before is not None and before != version:
+            client.set_registered_model_alias(name, PREVIOUS, str(before))
+        client.set_registered_model_alias(name, CHAMPION, str(version))
+        # Stores differ on whether a version is text or a number.
+        if int(client.get_registered_model(name).aliases.get(CHALLENGER, 0)) == version:
+            client.delete_registered_model_alias(name, CHALLENGER)
     return before
 
 
@@ -99,40 +101,34 @@ def champion(home: HomePath = None, name: str = MODEL_NAME) -> int | None:
     Asked of MLflow's own table where the store is a database: importing the client takes seconds, this a fraction, and
     a daily run asks first of all.
     """
-    uri = tracking_uri(home)
-    if is_server(uri):
+    if is_server(tracking_uri(home)):
         version = _aliases(name, home).get(CHAMPION)
         return None if version is None else int(version)
-    return _champion_in_database(uri, name)
+    return _champion_in_database(name, home)
 
 
 def _aliases(name: str, home: HomePath) -> dict[str, str | int]:
     """Alias → version; none of a model that is not there."""
-    from mlflow.exceptions import MlflowException
+    with store_errors(home):
+        client = mlflow_for(home).MlflowClient()
+        from mlflow.exceptions import MlflowException
 
-    try:
-        return mlflow_for(home).MlflowClient().get_registered_model(name).aliases
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return {}
+        try:
+            return client.get_registered_model(name).aliases
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return {}
 
 
-def _champion_in_database(uri: str, name: str) -> int | None:
-    from sqlalchemy import create_engine, inspect, text
-    from sqlalchemy.exc import OperationalError
-    from sqlalchemy.pool import NullPool
+def _champion_in_database(name: str, home: HomePath) -> int | None:
+    from sqlalchemy import inspect, text
 
-    engine = create_engine(uri, poolclass=NullPool)
     query = text("select version from registered_model_aliases where name = :name and alias = :alias")
-    try:
-        if not inspect(engine).has_table("registered_model_aliases"):
+    with connected(home) as connection:
+        if not inspect(connection).has_table("registered_model_aliases"):
             return None
-        with engine.connect() as connection:
-            return connection.execute(query, {"name": name, "alias": CHAMPION}).scalar()
-    except OperationalError as error:
-        address = engine.url.render_as_string(hide_password=True)
-        raise UnavailableError(f"MLflow's database does not answer at {address}: {error.orig}") from error
+        return connection.execute(query, {"name": name, "alias": CHAMPION}).scalar()
 
 
 def required_champion(home: HomePath = None) -> int:

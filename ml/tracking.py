@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from expectations.errors import UnavailableError
-from ml.home import HomePath, artifact_root, home_folder, shop_name, tracking_uri
+from ml.answering import is_server, require_answer, store_errors
+from ml.home import HomePath, artifact_root, shop_name, tracking_uri
 
 SYSTEM_METRICS_SECONDS = 2
 """Between two samples. MLflow's own 10 seconds would say nothing of most fits."""
 
 
 def mlflow_for(home: HomePath = None) -> ModuleType:
-    """The mlflow module, quiet, pointing at the home's database."""
+    """The mlflow module, quiet, pointing at the home's database; UnavailableError if that does not answer."""
+    require_answer(home)
     uri = tracking_uri(home)
     # Read when mlflow is imported: nothing leaves the machine, and a person reading the output sees our lines only.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -35,32 +36,9 @@ def mlflow_for(home: HomePath = None) -> ModuleType:
     return mlflow
 
 
-@contextmanager
-def database_errors(home: HomePath) -> Iterator[None]:
-    """Turns a database that does not answer into a message for people."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import OperationalError
-
-    mlflow_for(home)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except (OperationalError, MlflowException) as error:
-        cause = error if isinstance(error, OperationalError) else error.__cause__ or error.__context__
-        if not isinstance(cause, OperationalError):
-            raise
-        address = make_url(tracking_uri(home)).render_as_string(hide_password=True)
-        first_line = str(cause.orig).strip().splitlines()[0]
-        raise UnavailableError(
-            f"MLflow's database does not answer at {address}: {first_line}. "
-            f"The home's own server is started by `python -m jobs setup --home '{home_folder(home)}' --source NAME`"
-        ) from error
-
-
 def initialise(home: HomePath = None) -> str:
     """Creates MLflow's tables and the shop's experiment where they are missing; the experiment's id. Safe to repeat."""
-    with database_errors(home):
+    with store_errors(home):
         mlflow = mlflow_for(home)
         client = mlflow.MlflowClient()
         name = experiment_name(home)
@@ -72,11 +50,6 @@ def initialise(home: HomePath = None) -> str:
         return client.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"})
 
 
-def is_server(uri: str) -> bool:
-    """Whether MLflow is reached through a server of its own, and not in its database."""
-    return uri.startswith(("http://", "https://"))
-
-
 def experiment_name(home: HomePath = None) -> str:
     """One experiment a shop."""
     return f"lifestage/{shop_name(home)}"
@@ -86,17 +59,17 @@ def runs_of(tags: dict[str, str], home: HomePath = None) -> dict[str, "object"]:
     """Finished runs with all of ``tags``, the newest of each name: run name → mlflow Run."""
     experiment = initialise(home)
     clauses = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
-    found = (
-        mlflow_for(home)
-        .MlflowClient()
-        .search_runs(
-            [experiment],
-            filter_string=" and ".join([*clauses, "attributes.status = 'FINISHED'"]),
-            order_by=["attributes.start_time ASC"],
-            max_results=1000,
-        )
-    )
+    wanted = " and ".join([*clauses, "attributes.status = 'FINISHED'"])
+    with store_errors(home):
+        client = mlflow_for(home).MlflowClient()
+        found = client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"], max_results=1000)
     return {run.info.run_name: run for run in found}
+
+
+def tags_of_run(run_id: str, home: HomePath = None) -> dict[str, str]:
+    """The tags of a run that is there."""
+    with store_errors(home):
+        return mlflow_for(home).MlflowClient().get_run(run_id).data.tags
 
 
 @contextmanager

@@ -45,6 +45,7 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from threadpoolctl import threadpool_limits
 
+    from ml.answering import require_answer
     from ml.comparing.store import data_digest
     from ml.leaks import require_no_leak
     from ml.plan import Plan
@@ -52,6 +53,7 @@ def main(args: argparse.Namespace) -> None:
     from ml.settings import trained_models
 
     models = trained_models(args.models, args.home)
+    require_answer(args.home)  # now, and not only after all the data were read
     protocol, parts = read(args.cutoff, models, args.home)
     log.info("data: %s", describe(parts))
     require_no_leak(parts.train)
@@ -86,6 +88,7 @@ def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Prot
 
 def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
     """Fits and logs every model, registers the best, and judges whether it becomes champion."""
+    from ml.answering import store_errors
     from ml.plan import KIND, params_of, tags_of
     from ml.promotion import gain_metrics
     from ml.registry import MODEL_NAME, register
@@ -94,7 +97,7 @@ def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
 
     tags = tags_of(plan) | {"lifestage.kind": KIND}
     params = params_of(plan, parts) | {"models": " ".join(plan.models), "seed": plan.seed}
-    with open_run(f"training {plan.cutoff}", tags, params, home) as parent:
+    with store_errors(home), open_run(f"training {plan.cutoff}", tags, params, home) as parent:
         write = RunWriter(plan, parts, parent, home)
         logged = [write(one) for one in fitted_models(plan, parts)]
         best = best_of(logged)

@@ -64,9 +64,10 @@ def data_digest(parts: Parts) -> str:
 
 def log_report(report: Report, home: HomePath) -> str:
     """One run of the shop's experiment with the files; its id."""
-    from ml.tracking import database_errors, initialise, mlflow_for
+    from ml.answering import store_errors
+    from ml.tracking import initialise, mlflow_for
 
-    with database_errors(home):
+    with store_errors(home):
         mlflow, experiment = mlflow_for(home), initialise(home)
         name = f"{KIND} {report.tags['lifestage.source']}"
         with mlflow.start_run(experiment_id=experiment, run_name=name, tags=report.tags) as run:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from expectations.errors import SetupError
+from expectations.errors import SetupError, UnavailableError
 from ml.model_run import Run, log_run
 from ml.registry import champion, promote, register, required_champion, run_of_version
 
@@ -22,8 +22,8 @@ START_LIMIT_S = 90
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch) -> Iterator[str]:
-    """The address of a server over a database of its own, on loopback."""
+def server(tmp_path: Path, monkeypatch) -> Iterator[subprocess.Popen]:
+    """A server over a database of its own, on loopback, which MLFLOW_TRACKING_URI names."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -39,7 +39,7 @@ def server(tmp_path: Path, monkeypatch) -> Iterator[str]:
         try:
             wait_for(f"{address}/health", process)
             monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-            yield address
+            yield process
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -54,7 +54,7 @@ def wait_for(address: str, process: subprocess.Popen) -> None:
     raise AssertionError(f"the server does not answer at {address} (exit {process.poll()})")
 
 
-def test_a_run_is_kept_and_its_first_version_is_champion(server, tmp_path):
+def test_a_run_is_kept_and_its_first_version_is_champion(server, tmp_path, monkeypatch):
     home = tmp_path / "a home"
     home.mkdir()
     (home / "shop.json").write_text(json.dumps({"shop": "corner", "simulated": False, "sources": [], "landing": {}}))
@@ -72,3 +72,9 @@ def test_a_run_is_kept_and_its_first_version_is_champion(server, tmp_path):
     assert run_of_version("lifestage_behaviour", 1, home) == run_id
     assert list((tmp_path / "kept").rglob("MLmodel")), "the server keeps the files, not the home"
     assert not (home / "mlflow").exists()
+    # A server that falls silent later is told too, once MLflow has asked as often as it is set to.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    server.terminate()
+    server.wait(timeout=30)
+    with pytest.raises(UnavailableError, match=f"MLflow does not answer at {os.environ['MLFLOW_TRACKING_URI']}: "):
+        champion(home)
