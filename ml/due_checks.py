@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from expectations.behaviour import FEATURES
 from expectations.errors import DataError, SetupError
 from expectations.segments import SCORES
-from ml.cohorts import load_inputs, read_purchases
+from ml.cohorts import load_inputs
 from ml.drift import read_reference, stability_indices
 from ml.home import HomePath, partition_days, partition_folder
+from ml.realised import came_true
 from ml.registry import MODEL_NAME
 from ml.saved import About, read_about, require_features
 from ml.settings import DueSettings, load_due_settings, load_model_settings
@@ -49,11 +50,12 @@ def findings(day: date, version: int | None, home: HomePath = None) -> list[Find
     except (DataError, SetupError) as error:
         return [Finding("champion", True, f"it can score no more: {error}")]
     reference = read_reference(folder)
+    cutoff = max(date.fromisoformat(about.cutoff), last_trained(home) or date.min)
     return [
         changed_settings(about, home),
-        new_labels(day, about, settings, last_trained(home)),
+        new_labels(day, about, settings, cutoff),
         drifted_features(day, about, reference, settings, home),
-        outcomes(day, version, settings, home),
+        outcomes(day, version, settings, cutoff + timedelta(days=about.horizons.judged_days), home),
     ]
 
 
@@ -81,13 +83,12 @@ def last_trained(home: HomePath = None) -> date | None:
     return max(map(date.fromisoformat, cutoffs), default=None)
 
 
-def new_labels(day: date, about: About, settings: DueSettings, trained: date | None = None) -> Finding:
+def new_labels(day: date, about: About, settings: DueSettings, cutoff: date) -> Finding:
     """Whether enough days of labels have matured since those that the champion, or a later challenger, was tested on.
 
-    ``trained``: the newest training's cutoff. Counted from the champion's alone, a challenger that was not promoted
-    would call for the next on the day after, and one of many would win by luck.
+    ``cutoff``: the newest training's. Counted from the champion's alone, a challenger that was not promoted would call
+    for the next on the day after, and one of many would win by luck.
     """
-    cutoff = max(date.fromisoformat(about.cutoff), trained or date.min)
     newest = day - timedelta(days=about.horizons.judged_days)
     days = max((newest - cutoff).days, 0)
     why = (
@@ -116,20 +117,20 @@ def drifted_features(day: date, about: About, reference: dict, settings: DueSett
     return Finding("drift", len(above) > settings.max_drifted_share * len(found), why)
 
 
-def outcomes(day: date, version: int, settings: DueSettings, home: HomePath = None) -> Finding:
-    """Whether buyers and spend that followed the champion's scores left the intervals of their totals on most days."""
+def outcomes(day: date, version: int, settings: DueSettings, seen: date, home: HomePath = None) -> Finding:
+    """Whether buyers or spend after the champion's scores left the interval of their total, in the newest window known.
+
+    One window: those of neighbouring days have 29 of 30 days in common, and a bad week would count in each of them.
+    ``seen``: outcomes up to then were known to the newest training; a window that begins before calls for no other.
+    """
     last = day - timedelta(days=HORIZON_DAYS)
-    scored = [one for one in partition_days(SCORES, home) if one <= last][-settings.outcome_days :]
-    judged = [told for one in scored if (told := judged_day(one, version, settings, home))]
-    if not judged:
-        return Finding("outcomes", False, "no day that the champion scored has matured yet")
-    outside = [told for told in judged if told.misses]
-    latest = judged[-1]
-    why = (
-        f"on {len(outside)} of {len(judged)} scored days totals left their intervals; the latest, {latest.day}: "
-        f"{latest.text}"
-    )
-    return Finding("outcomes", 2 * len(outside) > len(judged), why)
+    newest = [one for one in partition_days(SCORES, home) if 0 <= (last - one).days < HORIZON_DAYS]
+    judged = (told for one in reversed(newest) if (told := judged_day(one, version, settings, home)))
+    if (latest := next(judged, None)) is None:
+        return Finding("outcomes", False, f"no day the champion scored has matured in the last {HORIZON_DAYS} days")
+    why = f"{' and '.join(latest.misses) or 'no total'} left the interval in the {HORIZON_DAYS} days after {latest.day}"
+    known = f"; the newest training knew outcomes up to {seen}" if latest.misses and latest.day < seen else ""
+    return Finding("outcomes", bool(latest.misses) and not known, f"{why}: {latest.text}{known}")
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def judged_day(day: date, version: int, settings: DueSettings, home: HomePath = 
     scores = _scores(day, home)
     if scores is None or len(scores) < LEAST_ROWS or set(scores["model_version"]) != {version}:
         return None
-    bought, spend = came_true(day, scores["customer_key"], home)
+    bought, spend = came_true(day, HORIZON_DAYS, scores["customer_key"], home)
     chance, expected = scores["purchase_probability_30d"].to_numpy(), scores["expected_spend_30d"].to_numpy()
     kinds = {
         "buyers": (bought.sum(), chance.sum(), np.sqrt((chance * (1 - chance)).sum())),
@@ -159,15 +160,6 @@ def judged_day(day: date, version: int, settings: DueSettings, home: HomePath = 
         misses += [name] * bool(abs(came - said) > reach)
         told.append(f"{name} {came:,.0f}, foretold {max(said - reach, 0):,.0f} … {said + reach:,.0f}")
     return Judged(day, tuple(misses), "; ".join(told))
-
-
-def came_true(day: date, customer_keys: pd.Series, home: HomePath = None) -> tuple[np.ndarray, np.ndarray]:
-    """(bought, spend) of each customer in the HORIZON_DAYS after ``day``, of what had arrived by their end."""
-    end = day + timedelta(days=HORIZON_DAYS)
-    rows = read_purchases(day, end, home)
-    rows = rows[(rows["event_date"] > np.datetime64(day)) & (rows["event_date"] <= np.datetime64(end))]
-    spend = rows.groupby("customer_key")["amount"].sum().reindex(customer_keys)
-    return spend.notna().to_numpy(), spend.fillna(0.0).to_numpy()
 
 
 def _scores(day: date, home: HomePath) -> pd.DataFrame | None:

@@ -68,7 +68,8 @@ class PromotionSettings:
     deciding_metric         whose paired gain must have an interval above 0: brier, auc or normalised_gini
     max_calibration_excess  expected calibration error above that of a perfectly calibrated model of that size, at most
     max_total_bias          share of the total by which predicted buyers, or spend, may be wrong either way
-    max_stratum_loss        a stratum may lose so much of the deciding metric (its own units) to the champion
+    max_stratum_loss        a stratum, or a window besides the deciding one, may lose so much of the deciding metric to
+                            the champion, in the metric's own units
     min_stratum_rows        strata with fewer customers are shown, and decide nothing
     """
 
@@ -93,14 +94,12 @@ class DueSettings:
     max_drifted_share  share of the features that may have drifted
     total_tolerance    share of the total by which buyers and spend may leave their 95 % interval: what a shop as a
                        whole does (a holiday, a campaign) no customer's own chance explains
-    outcome_days       days of scores that are compared with what happened, the newest that can be
     """
 
     after_days: int = 28
     max_psi: float = 0.25
     max_drifted_share: float = 0.1
     total_tolerance: float = 0.1
-    outcome_days: int = 7
 
 
 SECTIONS = ("segment", "watch", "risk", "checks", "outliers", "features", "sequences", "text", "tags", "publish", "model", "promotion", "due")

@@ -13,9 +13,10 @@ from expectations.segments import SCORES
 from ml import due, due_checks
 from ml.cohorts import load_inputs
 from ml.drift import Reference
-from ml.due_checks import came_true, changed_settings, drifted_features, findings, new_labels, outcomes
+from ml.due_checks import changed_settings, drifted_features, findings, new_labels, outcomes
 from ml.horizons import Horizons
 from ml.protocols import Population
+from ml.realised import came_true
 from ml.saved import About
 from ml.settings import DueSettings, load_due_settings
 
@@ -31,7 +32,7 @@ def reference_of(features: np.ndarray) -> dict[str, Reference]:
 @pytest.mark.parametrize(("later", "is_due"), [(30, False), (57, False), (58, True), (90, True)])
 def test_labels_that_matured_since_the_champions_cutoff(later, is_due):
     # The window of its own cutoff takes 30 days; 28 more are due.
-    found = new_labels(CUTOFF + timedelta(days=later), ABOUT, SETTINGS)
+    found = new_labels(CUTOFF + timedelta(days=later), ABOUT, SETTINGS, CUTOFF)
     assert found.is_due == is_due
     assert f"{later - 30} days of labels have matured since the newest training's cutoff 2020-07-28" in found.why
     # A challenger that was not promoted has used them up.
@@ -94,38 +95,52 @@ def scored(shop_home, shop, write_partition):
 
 
 DAYS = [date(2020, 6, n) for n in (1, 2, 3)]
-AS_OF = date(2020, 7, 10)
+AS_OF, SEEN = date(2020, 7, 10), date(2020, 6, 1)
 
 
 def test_outcomes_of_the_truth_stay_within_their_intervals(shop_home, shop, scored):
     for day in DAYS:
         scored(day)
-    found = outcomes(AS_OF, 5, DueSettings(total_tolerance=0.0), shop_home)
+    found = outcomes(AS_OF, 5, DueSettings(total_tolerance=0.0), SEEN, shop_home)
     assert not found.is_due, found.why
     n = (DAYS[-1] - FIRST).days + 1
     bought = shop.bought[:, n : n + 30].any(axis=1)
-    assert f"the latest, 2020-06-03: buyers {bought.sum():,}, foretold " in found.why
-    came, spend = came_true(DAYS[-1], pd.Series(shop.keys), shop_home)
+    start = f"no total left the interval in the 30 days after 2020-06-03: buyers {bought.sum():,}, foretold "
+    assert found.why.startswith(start)
+    came, spend = came_true(DAYS[-1], 30, pd.Series(shop.keys), shop_home)
     assert (came == bought).all()
     np.testing.assert_allclose(spend, shop.spent[:, n : n + 30].sum(axis=1), atol=1e-6)
 
 
-@pytest.mark.parametrize(("more", "dearer"), [(0.7, 1.0), (1.0, 1.6)])
-def test_outcomes_that_left_their_intervals_call_for_a_training(shop_home, scored, more, dearer):
-    for day in DAYS:
-        scored(day, more, dearer)
-    found = outcomes(AS_OF, 5, SETTINGS, shop_home)
+@pytest.mark.parametrize(("more", "dearer", "what"), [(0.7, 1.0, "buyers"), (1.0, 1.6, "spend")])
+def test_outcomes_that_left_their_intervals_call_for_a_training(shop_home, scored, more, dearer, what):
+    scored(DAYS[0], more, dearer)
+    found = outcomes(AS_OF, 5, SETTINGS, SEEN, shop_home)
     assert found.is_due
-    assert found.why.startswith("on 3 of 3 scored days totals left their intervals")
+    assert found.why.startswith(f"{what} left the interval in the 30 days after 2020-06-01: buyers ")
     # A shop may bear more.
-    assert not outcomes(AS_OF, 5, DueSettings(total_tolerance=0.6), shop_home).is_due
+    assert not outcomes(AS_OF, 5, DueSettings(total_tolerance=0.6), SEEN, shop_home).is_due
+    # What a training has seen without a better model coming of it calls for no other; it is told.
+    told = outcomes(AS_OF, 5, SETTINGS, SEEN + timedelta(days=1), shop_home)
+    assert not told.is_due
+    assert told.why.endswith("; the newest training knew outcomes up to 2020-06-02")
+
+
+def test_windows_that_overlap_are_not_counted_twice(shop_home, scored):
+    # Two bad days before, a good one last: the newest window alone is judged, and they are nearly the same windows.
+    for day in DAYS[:2]:
+        scored(day, more=0.5)
+    assert outcomes(AS_OF, 5, SETTINGS, SEEN, shop_home).is_due
+    scored(DAYS[2])
+    assert not outcomes(AS_OF, 5, SETTINGS, SEEN, shop_home).is_due
 
 
 def test_only_matured_days_of_the_champion_count(shop_home, scored):
     scored(DAYS[0], more=0.5, version=4)  # another version's
     scored(AS_OF - timedelta(days=29), more=0.5)  # not matured
-    found = outcomes(AS_OF, 5, SETTINGS, shop_home)
-    assert (found.is_due, found.why) == (False, "no day that the champion scored has matured yet")
+    scored(AS_OF - timedelta(days=60), more=0.5)  # matured long since
+    found = outcomes(AS_OF, 5, SETTINGS, SEEN, shop_home)
+    assert (found.is_due, found.why) == (False, "no day the champion scored has matured in the last 30 days")
 
 
 def test_without_champion_a_training_is_due(shop_home):
