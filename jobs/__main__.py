@@ -32,6 +32,7 @@ COMMANDS = {
     "assess_risk": "events + features → who looks fraudulent, abusive or automated, and why",
     "watch_churn": "segments + the model that scored the day → who is about to leave, by money at stake, and why",
     "publish": "segments → warehouse: stage, audit, one transaction",
+    "report": "a picture of the day: one self-contained HTML page",
     "sql": "run one SQL statement on the warehouse as bi_reader and print a table",
     "warehouse_uri": "print the warehouse's libpq URI",
     "summary": "print what the marts say: rows, tiers, stages, moves, model metrics",

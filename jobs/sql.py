@@ -24,16 +24,19 @@ Row = Sequence[str | None]
 
 def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("sql", __doc__)
-    parser.add_argument("statement", help="one SQL statement, or several with ; between them")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("statement", nargs="?", help="one SQL statement, or several with ; between them")
+    what.add_argument("--file", type=argparse.FileType(encoding="utf-8"), metavar="F", help="a file of such statements")
     parser.add_argument("--role", choices=(READER, WRITER), default=READER, help=f"default: {READER}")
     parser.add_argument("--csv", action="store_true", help='comma-separated; null is empty, an empty text is ""')
     return parser
 
 
 def main(args: argparse.Namespace) -> None:
+    statement = args.file.read() if args.file else args.statement
     with connect(Home.from_environment(args.home), args.role) as connection:
         try:
-            shown = [_shown(result, args.csv) for result in _results(connection.cursor().execute(args.statement))]
+            shown = [_shown(result, args.csv) for result in _results(connection.cursor().execute(statement))]
         except psycopg.Error as error:
             raise DataError(explain(error, args.role)) from error
     try:

@@ -1,0 +1,7 @@
+-- Can I trust today's numbers: how fresh are they, who scored them, and which checks did not hold?
+select log.snapshot_date, log.published_at, log.customers, log.model_name, log.model_version, log.checks_warned,
+       quality.table_name, quality.check_name, quality.severity, quality.words
+from (select * from marts.publish_log order by snapshot_date desc, publish_id desc limit 1) as log
+left join marts.data_quality as quality
+  on quality.snapshot_date = log.snapshot_date and quality.has_held is false
+order by quality.severity, quality.table_name, quality.check_name;

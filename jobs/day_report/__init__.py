@@ -1,0 +1,1 @@
+"""A picture of the day: one self-contained page of what the marts say."""
