@@ -55,12 +55,16 @@ def load_lifetime(folder: Path) -> "Lifetime | None":
 
 def read_about(folder: Path, label: str) -> About:
     """What ``save_model`` wrote; SetupError that names ``label`` for what it did not write, or not like this."""
+    from ml.models import MODELS
+
     file = folder / ABOUT
     if not file.exists():
         raise SetupError(f"{label} was saved by an earlier version of this code, with other outputs: {TRAIN_AGAIN}")
     told = json.loads(file.read_text())
     if told.pop("format") != FORMAT:
         raise SetupError(f"{label} was saved in another format than {FORMAT}, which this code reads: {TRAIN_AGAIN}")
+    if told["model"] not in MODELS:
+        raise SetupError(f"{label} is a {told['model']}, which is none of: {', '.join(MODELS)}")
     horizons = Horizons.of(told.pop("horizons"))
     population, names = Population(**told.pop("population")), tuple(told.pop("feature_names"))
     return About(**told, horizons=horizons, population=population, feature_names=names)
@@ -69,12 +73,9 @@ def read_about(folder: Path, label: str) -> About:
 def load_model(folder: Path, label: str) -> "tuple[Calibrated, About]":
     """Model and what is known of it; DataError if it was trained on other features than today's."""
     from ml.calibrate import Calibrated
-    from ml.models import MODELS
 
     about = read_about(folder, label)
     require_features(about, label)
-    if about.model not in MODELS:
-        raise SetupError(f"{label} is a {about.model}, which is none of: {', '.join(MODELS)}")
     return Calibrated.load(folder / MODEL), about
 
 
@@ -91,6 +92,5 @@ def require_features(about: About, label: str) -> None:
     if differences:
         raise DataError(
             f"{label} was trained on other features; {'; '.join(differences)}. Score with a version trained on "
-            "today's features, or build the features with the code the version was trained with. A day scored with it "
-            "before is scored with the champion once its folder below lake/scores is deleted"
+            "today's features, or build the features with the code the version was trained with"
         )

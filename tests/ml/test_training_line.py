@@ -358,6 +358,41 @@ def test_resolve_keeps_the_version_a_day_was_scored_with(trained, capsys, write_
     assert resolve.resolve(date(2020, 8, 3), trained) == f"{MODEL_NAME}/1"
 
 
+def test_a_version_that_can_score_no_more_gives_way_to_the_champion(trained, capsys, caplog, write_partition):
+    day, file = date(2020, 8, 4), saved_folder(MODEL_NAME, 2, trained) / "about.json"
+    before, told = file.read_text(), json.loads(file.read_text())
+    write_partition(trained, SCORES, day, scores(2))
+    changes = {
+        "no longer there: shoe_size": told | {"feature_names": [*told["feature_names"], "shoe_size"]},
+        "is a oracle, which is none of": told | {"model": "oracle"},
+        "in another format": told | {"format": 0},
+    }
+    try:
+        for why, about in changes.items():
+            caplog.clear()
+            file.write_text(json.dumps(about))
+            run(resolve, "--home", str(trained), "--ds", str(day))
+            assert capsys.readouterr().out == f"{MODEL_NAME}/1\n"
+            (line,) = [one.getMessage() for one in caplog.records if one.name == "ml.resolve"]
+            start = f"2020-08-04 was scored with {MODEL_NAME}/2, from now on with the champion {MODEL_NAME}/1: "
+            assert line.startswith(start)
+            assert why in line
+        # The champion itself stands, whatever it can: what scores says why it cannot.
+        promote_anyway(2, trained)
+        assert resolve.resolve(day, trained) == f"{MODEL_NAME}/2"
+    finally:
+        file.write_text(before)
+        promote_anyway(1, trained)
+    assert resolve.resolve(day, trained) == f"{MODEL_NAME}/2"
+    write_partition(trained, SCORES, day, scores(9))  # a version that the registry no longer has
+    assert resolve.resolve(day, trained) == f"{MODEL_NAME}/1"
+    assert f"no model {MODEL_NAME}/9 in the registry" in caplog.text
+
+
+def promote_anyway(version: int, home: Path) -> None:
+    mlflow_for(home).MlflowClient().set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
+
+
 def test_resolve_imports_neither_mlflow_nor_torch(trained):
     code = (
         "import sys; from datetime import date; from ml.resolve import resolve\n"
