@@ -23,8 +23,8 @@ def headline(facts: Day) -> str:
     failed = facts.quality[facts.quality["has_held"] == False]  # noqa: E712 - null is neither
     return tiles([
         ("customers", f"{len(rows):,}", f"{len(eligible):,} whom the model was judged on"),
-        ("expected within 30 days", money(eligible["expected_spend_30d"].sum(), facts), "spend before refunds"),
-        ("paid within 365 days", money(rows["purchase_amount_365d"].sum(), facts), "before refunds"),
+        ("expected in 30 days", f"{eligible['expected_spend_30d'].sum():,.0f}", f"{facts.currency} before refunds"),
+        ("paid in 365 days", f"{rows['purchase_amount_365d'].sum():,.0f}", f"{facts.currency} before refunds"),
         ("likely to leave", f"{leaving:.1%}", f"churn band high, {rows['churn_days'].iloc[0]} days ahead"),
         ("to look at", f"{len(facts.watchlist):,}", f"on the churn watch list; {len(facts.alerts):,} risk alerts"),
         ("checks", f"{len(failed)} not held", f"of {facts.quality['has_held'].notna().sum():,}"),

@@ -79,17 +79,19 @@ def _sizes(mine: pd.DataFrame, everybody: pd.DataFrame) -> Iterator[Fact]:
 
 
 def _difference(found: Difference, rank: int) -> Fact:
-    more = "more" if found.value > 0 else "less"
     words = (
-        f"{more} than others: {in_words(found.feature)}, {found.inside:,.4g} on average against {found.outside:,.4g} "
-        f"({found.value:+.2f} standard deviations, 95 % interval {found.low:+.2f} … {found.high:+.2f})"
+        f"{in_words(found)}: {found.value:+.2f} standard deviations, 95 % interval {found.low:+.2f} … {found.high:+.2f}"
     )
     return Fact("difference", words, rank, found.feature, found.value, found.low, found.high)
 
 
-def in_words(feature: str) -> str:
-    """purchase_amount_365d → Money paid, before refunds, within 365 days: what the contract calls it, in short."""
-    return FEATURES.column(feature).description.rstrip(".").split(";")[0].split(":")[0]
+def in_words(found: Difference) -> str:
+    """Means in words: 356 events in the last 90 days (others 95)."""
+    from ml.reasons.words import PURCHASE, number
+    from ml.reasons.words import in_words as told
+
+    others = number(found.outside, FEATURES.column(found.feature).unit)
+    return f"{told(found.feature, found.inside, PURCHASE)} (others {others})"
 
 
 def _shares(fact: str, items: pd.Series, people: int, words: str) -> Iterator[Fact]:
@@ -134,14 +136,12 @@ def _summary(told: list[Fact]) -> str:
     for fact in told:
         by_fact.setdefault(fact.fact, []).append(fact)
     sizes = [by_fact[name][0].words for name in ("size", "customer_share", "revenue_share")]
-    apart = [
-        f"{'more' if f.value > 0 else 'less'} {in_words(f.item).lower()}" for f in by_fact.get("difference", [])[:3]
-    ]
+    apart = [fact.words.split(":")[0] for fact in by_fact.get("difference", [])[:3]]
     wants = [fact.item for fact in by_fact.get("category", [])[:2]]
     tags = [fact.item for fact in by_fact.get("tag", [])[:3]]
     parts = [
         f"{sizes[0]}, {sizes[1]}, {sizes[2]}",
-        "set apart by " + "; ".join(apart) if apart else "much like everybody else",
+        "on average " + "; ".join(apart) if apart else "much like everybody else",
         "mostly wants " + " and ".join(wants) if wants else "",
         "often " + ", ".join(tags) if tags else "",
     ]

@@ -18,12 +18,12 @@ class TagSettings:
     morning_shopper: float = 0.5
     evening_shopper: float = 0.5
     weekend_shopper: float = 0.6
-    category: float = 0.4
+    category: float = 0.15
     brand_loyal: float = 0.5
-    explorer: int = 40
+    explorer: float = 0.9
     weekly_shopper: float = 8.0
     regular_rhythm: float = 0.4
-    bulk_buyer: float = 6.0
+    bulk_buyer: float = 0.9
     returns_much: float = 0.3
     cart_abandoner: float = 0.2
     window_shopper: int = 50
@@ -37,12 +37,18 @@ class TagSettings:
     gift_words: tuple[str, ...] = ("gift", "present box", "礼品", "礼盒")
 
 
+COMMON = 0.5
+"""A favourite of a larger share of those who have one is no trait."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """``tag`` holds where ``column`` is at least the bound of its name in TagSettings, or at most.
 
+    is_rank    the bound is a quantile of the day's customers, for numbers whose usual size differs from shop to shop
     least      (column, n): a number that the evidence rests on must be n or more; a share of two lines says nothing
-    subject    column of what the tag speaks of, which then stands after a colon
+    subject    column of what the tag speaks of, which then stands after a colon; what is so of most customers (COMMON)
+               says nothing of one
     evidence   in words; {} is the column's number, {subject} the subject
     """
 
@@ -50,6 +56,7 @@ class Rule:
     column: str
     evidence: str
     is_upper: bool = False
+    is_rank: bool = False
     least: tuple[str, int] = ("frequency_days", 1)
     subject: str = ""
 
@@ -77,12 +84,14 @@ RULES = (
          evidence="{:.0%} of what was wanted in 180 days"),
     Rule(tag="brand_loyal", column="favourite_brand_share", subject="favourite_brand", least=_WANTED,
          evidence="{:.0%} of what was wanted in 180 days and has a brand"),
-    Rule(tag="explorer", column="category_diversity_365d", evidence="some {:,.0f} categories touched in 365 days"),
+    Rule(tag="explorer", column="category_diversity_365d", is_rank=True, least=_LINES,
+         evidence="some {:,.0f} categories touched in 365 days"),
     Rule(tag="weekly_shopper", column="gap_mean_days", is_upper=True, least=("frequency_days", 4),
          evidence="buys every {:.1f} days"),
     Rule(tag="regular_rhythm", column="gap_variation", is_upper=True, least=("frequency_days", 5),
          evidence="gaps between purchases vary by {:.0%} of their mean"),
-    Rule(tag="bulk_buyer", column="items_per_line_365d", least=_LINES, evidence="{:,.1f} pieces a purchase line"),
+    Rule(tag="bulk_buyer", column="items_per_line_365d", is_rank=True, least=_LINES,
+         evidence="{:,.1f} pieces a purchase line"),
     Rule(tag="returns_much", column="return_rate_365d", least=_LINES, evidence="{:.0%} of money paid was refunded"),
     Rule(tag="cart_abandoner", column="purchase_per_cart_90d", is_upper=True, least=("add_to_cart_count_90d", 10),
          evidence="{:.2f} bought per product put into the cart in 90 days"),

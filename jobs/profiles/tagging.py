@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 
 from expectations.behaviour import FEATURES, PREFERENCES
-from jobs.profiles.tag_rules import RULES, Rule, TagSettings
+from jobs.profiles.tag_rules import COMMON, RULES, Rule, TagSettings
 
 DERIVED = {"gap_variation", "views_without_purchase_90d", "gift_share_180d"}
 """What rules ask for and ``with_derived`` makes."""
@@ -44,7 +44,16 @@ def _tagged(customers: pd.DataFrame, rule: Rule, bound: float) -> pa.Table:
 def holds(customers: pd.DataFrame, rule: Rule, bound: float) -> np.ndarray:
     """(rows,) bool. Missing numbers hold no rule."""
     number = customers[rule.column].to_numpy(float, na_value=np.nan)
-    rests_on = customers[rule.least[0]].to_numpy(float, na_value=np.nan)
+    founded = customers[rule.least[0]].to_numpy(float, na_value=np.nan) >= rule.least[1]
+    if rule.is_rank:
+        judged = number[founded & np.isfinite(number)]
+        bound = np.quantile(judged, bound, method="inverted_cdf") if len(judged) else np.inf
     with np.errstate(invalid="ignore"):
-        held = (number <= bound if rule.is_upper else number >= bound) & (rests_on >= rule.least[1])
-    return held & customers[rule.subject].notna().to_numpy() if rule.subject else held
+        held = founded & (number <= bound if rule.is_upper else number >= bound)
+    return held & is_trait(customers[rule.subject]) if rule.subject else held
+
+
+def is_trait(subject: pd.Series) -> np.ndarray:
+    """(rows,) bool: has a subject, and not the one that most have."""
+    share = subject.map(subject.value_counts(normalize=True))
+    return (share <= COMMON).to_numpy()

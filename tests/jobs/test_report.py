@@ -99,7 +99,7 @@ def test_a_full_day_is_told_in_every_section(home, write):
     )
     text, pieces = made(home)
     told = " ".join(pieces.text)
-    for words in ("corner_shop, 2024-03-10", "simulated data", "1,000 EUR", "They browse.", "25%", "81%",
+    for words in ("corner_shop, 2024-03-10", "simulated data", "1,000", "They browse.", "25%", "81%",
                   "+5 pp", "400 views", "personal_offer", "0.750", "volume_warn", "not published",
                   "1 customers moved"):  # fmt: skip
         assert words in told, words

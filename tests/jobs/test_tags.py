@@ -1,5 +1,6 @@
 """Tags: each rule by rows on either side of its bound, and gifts found by their words."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pandas as pd
@@ -29,6 +30,7 @@ def customers(*rows):
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.tag)
 def test_every_rule_holds_at_its_bound_and_not_beyond(rule):
     bound, step = getattr(TagSettings(), rule.tag), 0.01
+    rule, bound = (replace(rule, is_rank=False), 3.0) if rule.is_rank else (rule, bound)
     rests_on = {rule.least[0]: rule.least[1]}
     subject = {rule.subject: "X"} if rule.subject else {}
     at = rests_on | subject | {rule.column: bound}
@@ -37,12 +39,28 @@ def test_every_rule_holds_at_its_bound_and_not_beyond(rule):
     unfounded = at | ({rule.least[0]: rule.least[1] - 1} if rule.least[0] != rule.column else {rule.column: -9})
     # Rules that rest on the very number they judge have no row that is founded and missing at once.
     missing = {} if rule.least[0] == rule.column else missing
-    held = tagging.holds(customers(at, beyond, missing, unfounded), rule, bound)
-    assert held.tolist() == [True, False, False, False]
+    others = [{rule.subject: f"other {n}"} for n in range(8)] if rule.subject else []
+    held = tagging.holds(customers(at, beyond, missing, unfounded, *others), rule, bound)
+    assert held.tolist() == [True, False, False, False] + [False] * len(others)
+
+
+def test_a_rank_takes_the_share_of_those_whose_numbers_are_founded():
+    rule = next(rule for rule in RULES if rule.tag == "explorer")
+    people = [{"category_diversity_365d": n, "purchase_count_365d": 5} for n in range(1, 11)]
+    few = [{"category_diversity_365d": 99, "purchase_count_365d": 4}] * 5
+    held = tagging.holds(customers(*people, *few), rule, 0.9)
+    assert held.tolist() == [n >= 9 for n in range(1, 11)] + [False] * 5
+    assert not tagging.holds(customers(*few), rule, 0.9).any()
+
+
+def test_what_most_customers_favour_is_no_trait():
+    brands = pd.Series(["big"] * 6 + ["small"] * 3 + [None])
+    assert tagging.is_trait(brands).tolist() == [False] * 6 + [True] * 3 + [False]
 
 
 def test_a_tag_says_what_it_speaks_of_and_its_evidence():
-    people = customers({"favourite_category": "BOOKS", "favourite_category_share": 0.75, "purchase_count_180d": 9})
+    reader = {"favourite_category": "BOOKS", "favourite_category_share": 0.75, "purchase_count_180d": 9}
+    people = customers(reader, {"favourite_category": "FOOD"})
     (row,) = tagging.tags(people, TagSettings()).to_pylist()
     assert row == {
         "customer_key": "0", "tag": "category:BOOKS", "tag_group": "category",
