@@ -27,7 +27,12 @@ def arg_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ranker", required=True, action="append", metavar="RUN_ID", help="a run of `ml rank`; once a kind of item"
     )
-    parser.add_argument("--places", type=int, default=10, metavar="N", help="items a customer and kind (default: 10)")
+    parser.add_argument(
+        "--places",
+        type=int,
+        metavar="N",
+        help="items a customer and kind (default: what the ranker is calibrated on)",
+    )
     return parser
 
 
@@ -43,7 +48,10 @@ def main(args: argparse.Namespace) -> None:
         raise DataError(
             "two of the runs ranked the same kind of item: name one --ranker for products, one for categories"
         )
-    parts = [ranked(ranker, run_id, keys, day, args.places, home) for run_id, ranker in rankers.items()]
+    parts = [
+        ranked(ranker, run_id, keys, day, args.places or ranker.settings.written, home)
+        for run_id, ranker in rankers.items()
+    ]
     LakeTable(home, NEXT_ITEMS).write_arrow(day, pa.concat_tables(parts))
     kinds = ", ".join(ranker.settings.kind for ranker in rankers.values())
     log.info("ranked what %s customers will buy next as of %s: %s", f"{len(keys):,}", day, kinds)

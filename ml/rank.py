@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LISTED = {"product": 10, "category": 3}
+JUDGED = {"product": 10, "category": 3}
 """Kind → places of a list that are judged."""
 
 
@@ -46,7 +46,7 @@ def arg_parser() -> argparse.ArgumentParser:
     when = parser.add_mutually_exclusive_group(required=True)
     when.add_argument("--cutoff", type=date.fromisoformat, metavar="D", help="the test cutoff, YYYY-MM-DD")
     when.add_argument("--study", choices=tuple(STUDIES), help="the cutoffs of a public study instead")
-    parser.add_argument("--kind", choices=tuple(LISTED), action="append", help="default: both")
+    parser.add_argument("--kind", choices=tuple(JUDGED), action="append", help="default: both")
     parser.add_argument(
         "--last-orders",
         action="store_true",
@@ -70,7 +70,7 @@ def main(args: argparse.Namespace) -> None:
     require_matured(protocol.tests[-1], protocol.horizons.churn_days, args.home)
     # One thread, as in training: the same sums whatever the machine.
     with threadpool_limits(limits=1):
-        for kind in args.kind or LISTED:
+        for kind in args.kind or JUDGED:
             result = learn_and_test(kind, protocol, args.seed, args.last_orders and kind == "product", args.home)
             print(report(result, protocol))
             log.info("kept as run %s", keep(result, protocol, args.home))
@@ -88,7 +88,7 @@ def learn_and_test(
     from ml.ranking.ranker import Ranker, RankerSettings
 
     horizon = protocol.horizons.churn_days
-    settings = RankerSettings(kind=kind, horizon_days=horizon, judged_at=LISTED[kind], seed=seed)
+    settings = RankerSettings(kind=kind, horizon_days=horizon, judged_at=JUDGED[kind], seed=seed)
     until = date.fromordinal(protocol.tests[-1].toordinal() + horizon)
     if with_last_orders:
         until = max(until, *partition_days(CUSTOMER_PRODUCT, home))
@@ -145,7 +145,7 @@ def load_ranker(run_id: str, home: HomePath = None) -> "Ranker":
 
 def metrics_of(result: Result) -> dict[str, float]:
     """``test_<metric>_at_<n>_<ranking>`` with ``_low`` and ``_high``, gains likewise; ``last_…`` on last orders."""
-    n = LISTED[result.kind]
+    n = JUDGED[result.kind]
     found = {f"valid_recall_at_{n}_{name}": value for name, value in result.ranker.validation.items()}
     for prefix, evaluation in (("test", result.after_cutoffs), ("last", result.last_orders)):
         for row in evaluation.rows if evaluation else ():
@@ -160,7 +160,7 @@ def report(result: Result, protocol: "Protocol") -> str:
     """The tables, and what ships."""
     from ml.ranking.evaluation import table
 
-    n, settings, ranker = LISTED[result.kind], result.ranker.settings, result.ranker
+    n, settings, ranker = JUDGED[result.kind], result.ranker.settings, result.ranker
     gain = "{:+.4f} [{:+.4f}, {:+.4f}]".format(*ranker.gain)
     lines = [f"next {result.kind}: {shipped(ranker)} ships; on validation ({protocol.valid}) boosting gains {gain}"]
     titles = (
@@ -176,7 +176,7 @@ def report(result: Result, protocol: "Protocol") -> str:
             lines += [
                 f"{title}: {customers} customers; {found.repeat_share:.0%} of a basket was bought before",
                 table(found, n),
-                f"probability of what is listed: {found.listed:.4f} foretold, {found.held:.4f} came",
+                f"probability of the first {settings.written}: {found.listed:.4f} foretold, {found.held:.4f} came",
             ]
     return "\n".join(lines)
 

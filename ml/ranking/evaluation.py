@@ -43,7 +43,7 @@ class Tested:
 
     judged        ranking → how it did
     repeat_share  of a basket, bought before
-    listed, held  of what the shipped ranking lists: mean probability foretold, and share that was in the basket
+    listed, held  of what the shipped ranking writes: mean probability foretold, and share that was in the basket
     """
 
     judged: dict[str, Judged]
@@ -84,14 +84,14 @@ def tested(
     for name, score in scores.items():
         best = top(found.customer, score, n)
         judged[name] = judge(pairs[best], targets, owned, targets.customers, on_offer, n)
-    best = top(found.customer, scores[SHIPPED], n)
+    written = top(found.customer, scores[SHIPPED], ranker.settings.written)
     owner = targets.pairs // targets.items
     known = np.bincount(owner, np.isin(targets.pairs, owned), len(targets.sizes))[targets.customers]
     return Tested(
         judged,
         float((known / targets.sizes[targets.customers]).mean()),
-        float(ranker.probability(found.of(best)).mean()),
-        float(targets.holds(pairs[best]).mean()),
+        float(ranker.probability(found.of(written)).mean()),
+        float(targets.holds(pairs[written]).mean()),
     )
 
 

@@ -26,6 +26,7 @@ class RankerSettings:
     own, popular      candidates of a customer: see candidates()
     horizon_days      the next basket counts if it comes within so many days
     judged_at         places of a list that count for choosing
+    written           places of a list that are written: what probabilities are calibrated on
     negatives         share of the candidates not bought that training keeps
     size_power        a purchase weighs (size of its basket) ** -size_power: with 1 as recall counts it, with 0 as hits
     trees, leaves, learning_rate, leaf_rows, penalty: of the boosting
@@ -37,6 +38,7 @@ class RankerSettings:
     popular: int = 20
     horizon_days: int = 28
     judged_at: int = 10
+    written: int = 10
     negatives: float = 0.1
     size_power: float = 0.5
     trees: int = 100
@@ -82,8 +84,8 @@ class Ranker:
         gain = mean_interval([boosting - judged[frequency]], [targets.customers], settings.seed)
         recalls = {name: float(values.mean()) for name, values in (judged | {"boosting": boosting}).items()}
         ranker = cls(settings, model if gain[1] > 0 else None, frequency, (1.0, 0.0, 0.0), recalls, gain)
-        # What is listed must be right; the many that nobody is shown would outweigh it.
-        listed = found.of(np.sort(top(found.customer, ranker.score(found), settings.judged_at)))
+        # What is written must be right; the many that nobody is shown would outweigh it.
+        listed = found.of(np.sort(top(found.customer, ranker.score(found), settings.written)))
         return replace(ranker, calibration=_calibration(listed, ranker.score(listed), targets))
 
     def score(self, found: Candidates) -> np.ndarray:

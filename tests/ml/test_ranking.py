@@ -26,7 +26,7 @@ from ml.ranking.last_orders import last_orders
 from ml.ranking.ranker import Ranker, RankerSettings
 from ml.tracking import runs_of
 
-SMALL = RankerSettings(own=20, popular=5, horizon_days=14, judged_at=3, trees=8, leaf_rows=20, negatives=0.5)
+SMALL = RankerSettings(own=20, popular=5, horizon_days=14, judged_at=3, written=3, trees=8, leaf_rows=20, negatives=0.5)
 TRAIN, VALID, TEST = [60, 82], 100, 116
 
 
@@ -245,6 +245,19 @@ def test_boosting_ships_where_frequency_cannot_tell(baskets, ranker):
     # What is listed with a probability is bought about that often.
     assert found.listed == pytest.approx(found.held, abs=0.05)
     assert table(found, 3).splitlines()[-2].startswith("shipped")
+
+
+def test_probabilities_are_right_of_all_places_that_are_written(baskets, ranker):
+    """Chosen by the first three places; of all ten, the last of which are seldom bought, probabilities hold too."""
+    ten = Ranker.fit(baskets, TRAIN, VALID, replace(SMALL, written=10))
+    assert ten.validation == ranker.validation
+    found = summed_up([at_cutoff(ten, baskets, TEST, 3)], 0)
+    assert found.held < summed_up([at_cutoff(ranker, baskets, TEST, 3)], 0).held
+    assert found.listed == pytest.approx(found.held, abs=0.03)
+    # What was calibrated on three is wrong about ten.
+    short = replace(ten, calibration=ranker.calibration)
+    told = summed_up([at_cutoff(short, baskets, TEST, 3)], 0)
+    assert abs(told.listed - told.held) > abs(found.listed - found.held)
 
 
 def test_never_below_personal_frequency():
