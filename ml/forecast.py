@@ -41,9 +41,7 @@ class Forecast:
         """(rows,): probability of no purchase within ``days`` (0 … longest); within an interval the hazard is even."""
         if not 0 <= days <= self.horizons.longest:
             raise ValueError(f"horizon of {days} days lies outside 0 … {self.horizons.longest}")
-        starts, ends = np.array(self.horizons.starts_days), np.array(self.horizons.edges_days)
-        share = np.clip((days - starts) / (ends - starts), 0.0, 1.0)
-        return np.exp(np.log1p(-np.clip(self.hazard, 0.0, 1 - 1e-12)) @ share)
+        return np.exp(np.log1p(-np.clip(self.hazard, 0.0, 1 - 1e-12)) @ interval_shares(self.horizons, days))
 
     def probability(self, days: int) -> np.ndarray:
         """(rows,): probability of at least one purchase within ``days``."""
@@ -94,3 +92,9 @@ def probability_below(spend: np.ndarray, silent: np.ndarray, mean: np.ndarray, s
     mu, paid = np.log(np.maximum(mean, 1e-12)) - sigma**2 / 2, spend > 0
     below = ndtr((np.log(np.where(paid, spend, 1.0)) - mu) / np.maximum(sigma, 1e-9))
     return silent + (1 - silent) * np.where(paid, below, 0.0)
+
+
+def interval_shares(horizons: Horizons, days: int) -> np.ndarray:
+    """(intervals,): which part of each interval lies within ``days``."""
+    starts, ends = np.array(horizons.starts_days), np.array(horizons.edges_days)
+    return np.clip((days - starts) / (ends - starts), 0.0, 1.0)

@@ -8,9 +8,10 @@ from scipy.special import expit
 
 from expectations.errors import SetupError
 from ml.examples import Inputs
+from ml.forecast import interval_shares
 from ml.horizons import Horizons
 from ml.models.base import Model
-from ml.reasons.composition import factors, shares
+from ml.reasons.composition import factors
 
 CHUNK_ROWS = 4096
 """Rows of a tabular model that are explained at a time: contributions to every interval are held at once."""
@@ -95,7 +96,7 @@ def _of_tabular(model: Model, inputs: Inputs, days: int, finish: object) -> Iter
     horizons: Horizons = model.horizons
     complete, source = finished(model.hazard), fitted_source(model.hazard)
     wanted = np.zeros(len(source), bool)
-    wanted[source[shares(horizons, days) > 0]] = True
+    wanted[source[interval_shares(horizons, days) > 0]] = True
     design = model.design(inputs)
     names = tuple(column_names(design, inputs.features))
     for start in range(0, len(design), CHUNK_ROWS):

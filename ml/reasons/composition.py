@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import expit, logit
 
+from ml.forecast import interval_shares
 from ml.horizons import Horizons
 
 NODES = 16
@@ -24,14 +25,8 @@ Finish = Callable[[np.ndarray], np.ndarray]
 
 def log_odds(hazard: np.ndarray, horizons: Horizons, days: int) -> np.ndarray:
     """(rows,): of at least one purchase within ``days``; as Forecast.probability says it."""
-    log_survival = np.log1p(-np.clip(hazard, EPSILON, 1 - EPSILON)) @ shares(horizons, days)
+    log_survival = np.log1p(-np.clip(hazard, EPSILON, 1 - EPSILON)) @ interval_shares(horizons, days)
     return np.log(-np.expm1(log_survival)) - log_survival
-
-
-def shares(horizons: Horizons, days: int) -> np.ndarray:
-    """(intervals,): which part of each interval lies within ``days``."""
-    starts, ends = np.array(horizons.starts_days), np.array(horizons.edges_days)
-    return np.clip((days - starts) / (ends - starts), 0.0, 1.0)
 
 
 def factors(
@@ -44,7 +39,7 @@ def factors(
     factors        of a contribution to a margin, to give one to the log-odds of a purchase within ``days``
     """
     began, ended = (logit(np.clip(finish(values), EPSILON, 1 - EPSILON)) for values in (base, margins))
-    moved, share = np.zeros_like(began), shares(horizons, days)
+    moved, share = np.zeros_like(began), interval_shares(horizons, days)
     points, lengths = np.polynomial.legendre.leggauss(NODES)
     for point, length in zip((points + 1) / 2, lengths / 2, strict=True):
         hazard = expit(began + point * (ended - began))
