@@ -9,7 +9,7 @@ from expectations.commands import command_parser
 from expectations.errors import DataError
 from ml.home import HomePath
 
-# Metric of a run → heading.
+# Metric of a model's run, of which its training's run has a copy of the best → heading.
 SHOWN = {
     "test_auc": "AUC",
     "test_auc_low": "from",

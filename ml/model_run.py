@@ -29,7 +29,7 @@ class Run:
     artifacts  a folder of pictures and reports, logged as it is
     saved      the folder that ml.saved.save_model wrote; None: no model is kept
     example    some rows of the features table, as the model is served
-    history    metric → values by epoch, from epoch 1
+    history    metric → values by epoch, from epoch 1; logged as epoch/METRIC
     parent     the run of the training that it is part of
     """
 
@@ -80,8 +80,9 @@ def _log_metrics(mlflow: ModuleType, run_id: str, model_id: str | None, run: Run
 
     now = int(time.time() * 1000)
     last = [Metric(name, value, now, 0, model_id=model_id) for name, value in run.metrics.items()]
+    # What stands before a slash is a section of charts in the UI: curves apart from a hundred single numbers.
     by_epoch = [
-        Metric(name, value, now, epoch)
+        Metric(f"epoch/{name}", value, now, epoch)
         for name, values in run.history.items()
         for epoch, value in enumerate(values, start=1)
     ]

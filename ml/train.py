@@ -89,6 +89,7 @@ def read(cutoff: date, models: tuple[str, ...], home: str | None) -> "tuple[Prot
 def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
     """Fits and logs every model, registers the best, and judges whether it becomes champion."""
     from ml.answering import store_errors
+    from ml.metrics import SHOWN
     from ml.plan import KIND, params_of, tags_of
     from ml.promotion import gain_metrics
     from ml.registry import MODEL_NAME, register
@@ -106,6 +107,8 @@ def train(plan: "Plan", parts: "Parts", home: str | None) -> None:
         rivals = {one.run_name: one.fitted.test for one in logged if one is not best}
         gains = gain_metrics("auc", rivals, parts.tests[-1], best.fitted.test, plan.seed)
         log_metrics(best.run_id, gains, home)
+        # Trainings stand side by side in the table of runs by the best model of each.
+        log_metrics(parent, {name: best.metrics[name] for name in SHOWN if name in best.metrics}, home)
         log.info("best on validation: %s, registered as %s/%d", best.fitted.name, MODEL_NAME, version)
         outcome = decide(version, best, plan, parts, home)
         told = {

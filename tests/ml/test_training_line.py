@@ -61,6 +61,12 @@ def test_every_model_is_a_run_below_its_training(trained, cutoff):
     assert parent.data.tags["lifestage.model_version"] == f"{MODEL_NAME}/1"
     assert parent.data.tags["lifestage.best_model"] == "logistic_regression"
     assert parent.data.tags["lifestage.promotion"] == "promoted"
+    # Trainings can be compared by the best model of each.
+    best = runs["logistic_regression"].data.metrics
+    headline = {"test_auc", "test_average_precision", "test_brier", "test_calibration_error", "test_normalised_gini"}
+    assert headline | {"test_total_bias"} <= parent.data.metrics.keys()
+    told = {name: value for name, value in parent.data.metrics.items() if name.startswith("test_")}
+    assert told == {name: best[name] for name in told}
     names = {
         "auc", "average_precision", "brier", "calibration_error", "accuracy", "recall", "f1", "top_decile_lift",
         "buyers_bias", "normalised_gini", "spearman", "decile_mape", "total_bias", "spend_mae", "coverage_90",
@@ -483,7 +489,7 @@ def test_registry_on_postgresql(warehouse_home, trained, cutoff):
     assert required_champion(warehouse_home.path) == 1
     assert b"duplicate key" not in server_log.read_bytes()[before:]
     client = mlflow_for(warehouse_home.path).MlflowClient()
-    assert {"test_auc", "valid_loss"} <= client.get_run(run_id).data.metrics.keys()
-    assert [point.value for point in client.get_metric_history(run_id, "valid_loss")] == [2.0, 1.0]
+    assert {"test_auc", "epoch/valid_loss"} <= client.get_run(run_id).data.metrics.keys()
+    assert [point.value for point in client.get_metric_history(run_id, "epoch/valid_loss")] == [2.0, 1.0]
     kept = client.get_logged_model(uri.removeprefix("models:/")).metrics
     assert {metric.key for metric in kept} >= {"test_auc"}
