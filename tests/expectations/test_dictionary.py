@@ -64,11 +64,11 @@ def test_the_glossary_explains_every_word_that_a_segment_may_hold():
 
 
 def test_thresholds_named_in_the_glossary_are_rows_of_segment_settings():
-    from jobs.lifecycle import DESCRIPTIONS
+    from jobs.segments.settings import DESCRIPTIONS
 
     text = dictionary().partition("## Glossary")[2].partition("## Tables of the lake")[0]
     named = set(
-        re.findall(r"\b(?:\w+_(?:from|gaps|quantile|below_\w+)|(?:new|reactivated|silent|loyal)_\w*days)\b", text)
+        re.findall(r"\b(?:\w+_(?:rule|from|gaps|quantile|below_\w+)|(?:new|reactivated|silent|loyal)_\w*days)\b", text)
     )
     assert named
     assert named <= DESCRIPTIONS.keys()

@@ -10,7 +10,7 @@ from expectations.events import EVENTS, INGEST_REPORT
 from jobs.behaviour.outliers import OutlierSettings
 from jobs.checks.chosen import chosen
 from jobs.checks.outcomes import contract_digest
-from jobs.lifecycle import SegmentSettings
+from jobs.segments.settings import SegmentSettings
 from jobs.settings import load_settings
 
 

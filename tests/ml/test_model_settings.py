@@ -9,7 +9,7 @@ import pytest
 from expectations.errors import SetupError
 from expectations.version import REPOSITORY
 from jobs.home import Home
-from jobs.lifecycle import SegmentSettings
+from jobs.segments.settings import SegmentSettings
 from jobs.settings import load_settings
 from ml.settings import (
     ModelSettings,
