@@ -35,7 +35,7 @@ from ml.settings import (
         ("model: {", "settings.yaml is not YAML"),
         (
             "models: {churn_days: 14}",
-            r"no section 'models'; known: segment, checks, .*, promotion, due$",
+            r"no section 'models'; known: segment, .*, promotion, due$",
         ),
         ("churn_days: 14", r"no section 'churn_days'"),
         ("- model", r"settings.yaml, line 1: the file must be key: value pairs"),
