@@ -8,7 +8,7 @@ from expectations.behaviour import FEATURE_NAMES
 from ml.examples import Examples
 from ml.plots.style import OTHERS, REFERENCE
 
-MAP_ROWS = 1200
+MAP_ROWS = 800
 """Customers on the map, evenly spaced over the rows."""
 STAGES = {
     "new": OTHERS[0],
