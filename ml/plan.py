@@ -11,6 +11,7 @@ from pathlib import Path
 from expectations.behaviour import FEATURE_NAMES
 from ml.cohorts import Parts
 from ml.protocols import Protocol
+from ml.settings import PromotionSettings
 
 KIND = "training"
 """Tag lifestage.kind of the run that a training's models hang below."""
@@ -18,13 +19,14 @@ KIND = "training"
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides the outcome of a training."""
+    """All that decides the outcome of a training, but for the champion that it meets."""
 
     protocol: Protocol
     models: tuple[str, ...]
     budget: str
     seed: int
     data_digest: str
+    promotion: PromotionSettings
 
     @property
     def cutoff(self) -> date:
@@ -32,8 +34,8 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over data, settings and code: a training with an equal digest gives equal models."""
-        said = [FEATURE_NAMES, asdict(self.protocol), self.models, self.budget, self.seed, self.data_digest, _code()]
+        """SHA-256 over data, settings and code: a training with an equal digest gives and promotes the same."""
+        said = [FEATURE_NAMES, _code(), asdict(self)]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """The last events of each customer as of a date, mapped into memory: only what is touched is read from disk."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
@@ -56,6 +57,14 @@ class Sequences:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         return offsets, {name: values[rows] for name, values in self.arrays.items()}
+
+
+def update_sequences(digest: "hashlib._Hash", home: HomePath, cutoff: date) -> None:
+    """Adds every file of the sequences as of ``cutoff``, which must be there, to ``digest``."""
+    folder = partition_folder(SEQUENCES, cutoff, home)
+    for file in (folder / "about.json", *sorted(folder.glob("*.npy"))):
+        with file.open("rb") as opened:
+            digest.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}".encode())
 
 
 def open_sequences(home: HomePath, cutoff: date) -> Sequences:

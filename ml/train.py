@@ -50,14 +50,15 @@ def main(args: argparse.Namespace) -> None:
     from ml.leaks import require_no_leak
     from ml.plan import Plan
     from ml.registry import MODEL_NAME
-    from ml.settings import trained_models
+    from ml.settings import load_promotion_settings, trained_models
 
     models = trained_models(args.models, args.home)
     require_answer(args.home)  # now, and not only after all the data were read
     protocol, parts = read(args.cutoff, models, args.home)
     log.info("data: %s", describe(parts))
     require_no_leak(parts.train)
-    plan = Plan(protocol, models, args.budget, args.seed, data_digest(parts))
+    promotion = load_promotion_settings(args.home)
+    plan = Plan(protocol, models, args.budget, args.seed, data_digest(parts, models), promotion)
     if args.reuse and (version := trained_version(plan, args.home)):
         print(f"{MODEL_NAME}/{version} was trained on the same data, settings and code: nothing to do")
         return
@@ -159,10 +160,9 @@ def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str
     """Judges the version, says so, and moves the aliases: what became of it, for the runs' tags."""
     from ml.champion import verdict_of
     from ml.registry import MODEL_NAME, challenge, champion, promote
-    from ml.settings import load_promotion_settings
     from ml.tracking import log_metrics
 
-    settings, before = load_promotion_settings(home), champion(home)
+    settings, before = plan.promotion, champion(home)
     verdict = verdict_of(parts.tests[-1], best.fitted.test, str(plan.cutoff), settings, plan.seed, home)
     log_metrics(best.run_id, {f"promotion_{name}": value for name, value in verdict.metrics.items()}, home)
     label = f"{MODEL_NAME}/{version} ({best.fitted.name})"

@@ -35,7 +35,7 @@ def reported(plan: Plan, scene: Stage, judge: Judge, asked: Asked) -> Report:
     missing = {"left out": asked.left_out, "failed": asked.failed}
     tail = [f"{what}: {name}: {why}" for what, reasons in missing.items() for name, why in reasons.items()]
     text = "\n".join([head, *printed(rows, scene, judge, answers, champion), *tail])
-    digest = data_digest(scene.parts)
+    digest = data_digest(scene.parts, {one.model for one in answers})
     tags = {
         "lifestage.kind": KIND,
         "lifestage.source": plan.source,

@@ -4,13 +4,18 @@ import csv
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from ml.cohorts import Parts
 from ml.comparing.rows import ALL, MEAN, Row
 from ml.home import HomePath
+from ml.models import SEQUENCE_MODELS
+from ml.sequences import update_sequences
 
 KIND = "compare"
 
@@ -54,11 +59,14 @@ def write_csv(rows: list[Row], path: Path) -> None:
         writer.writerows([None if value != value else value for value in astuple(row)] for row in rows)
 
 
-def data_digest(parts: Parts) -> str:
-    """SHA-256 over every key, feature and label that was fitted or judged on."""
-    digest = hashlib.sha256()
-    for part in (parts.train, parts.valid, *parts.tests):
+def data_digest(parts: Parts, models: Iterable[str]) -> str:
+    """SHA-256 over every key, feature and label that was fitted or judged on, and the sequences ``models`` read."""
+    digest, every = hashlib.sha256(), (parts.train, parts.valid, *parts.tests)
+    for part in every:
         part.update(digest)
+    if set(models) & set(SEQUENCE_MODELS):
+        for cutoff in np.unique(np.concatenate([part.inputs.cutoffs for part in every])):
+            update_sequences(digest, parts.train.inputs.home, cutoff.item())
     return digest.hexdigest()
 
 

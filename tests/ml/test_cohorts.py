@@ -243,8 +243,8 @@ def test_prospects_are_in_the_frame_and_not_among_the_examples(shop_home, test_p
 def test_digest_tells_data_apart(parts):
     spend = parts.valid.spend.copy()
     spend[0, 0] += 0.01
-    assert data_digest(replace(parts)) == data_digest(parts)
-    assert data_digest(replace(parts, valid=replace(parts.valid, spend=spend))) != data_digest(parts)
+    assert data_digest(replace(parts), ()) == data_digest(parts, ())
+    assert data_digest(replace(parts, valid=replace(parts.valid, spend=spend)), ()) != data_digest(parts, ())
 
 
 def test_settings_of_the_home_move_the_cutoffs(shop_home, tmp_path):

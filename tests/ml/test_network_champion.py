@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from expectations.segments import EMBEDDINGS, SCORES
+from expectations.sequences import SEQUENCES
 from jobs import build_sequences, score
 from jobs.home import Home
 from jobs.lake import LakeTable
 from ml import train
+from ml.cohorts import load_parts
+from ml.comparing.store import data_digest
 from ml.registry import MODEL_NAME, champion
-from ml.settings import training_cutoffs
+from ml.settings import load_model_settings, training_cutoffs
 from tests.ml.encoder_rows import random_events, write_sequences
 
 FIRST, CUTOFF = date(2020, 1, 1), date(2020, 7, 28)
@@ -37,6 +40,21 @@ def home(shop_home: Path, shop, tmp_path: Path) -> Path:
     for cutoff in training_cutoffs(CUTOFF, FIRST, tmp_path):
         write_sequences(tmp_path, lengths, random_events(lengths), cutoff)
     return tmp_path
+
+
+def test_sequences_are_data_to_the_models_that_read_them_and_to_no_other(home):
+    parts = load_parts(load_model_settings(home).protocol(CUTOFF, FIRST), home)
+    network, rule = data_digest(parts, ("recency_rule", "gru")), data_digest(parts, ("recency_rule",))
+    assert network != rule
+    for cutoff in training_cutoffs(CUTOFF, FIRST, home):
+        file = home / "lake" / SEQUENCES.folder(cutoff) / "amount.npy"
+        kept, amounts = file.read_bytes(), np.load(file)
+        amounts[-1] += 1
+        np.save(file, amounts)
+        assert data_digest(parts, ("gru",)) != network
+        assert data_digest(parts, ("recency_rule",)) == rule
+        file.write_bytes(kept)
+    assert data_digest(parts, ("gru",)) == network
 
 
 def test_a_network_scores_and_keeps_its_embedding(home, monkeypatch, capsys):

@@ -137,8 +137,18 @@ def test_the_best_is_chosen_as_in_a_comparison_and_its_middle_seed_ships():
 
 def test_reuse_trains_nothing_and_says_so(trained, cutoff, capsys, monkeypatch):
     count = len(mlflow_for(trained).MlflowClient().search_runs([initialise(trained)]))
-    monkeypatch.setattr(train, "train", None)  # to train would fail
-    run(train, "--home", str(trained), "--cutoff", str(cutoff), "--models", ",".join(MODELS), "--reuse")
+    asked = []
+    monkeypatch.setattr(train, "train", lambda plan, *_: asked.append(plan.promotion.deciding_metric))
+    again = ("--home", str(trained), "--cutoff", str(cutoff), "--models", ",".join(MODELS), "--reuse")
+    run(train, *again)
+    assert not asked
+    # What decides is a setting like any other.
+    (trained / "settings.yaml").write_text("promotion: {deciding_metric: auc}")
+    try:
+        run(train, *again)
+    finally:
+        (trained / "settings.yaml").unlink()
+    assert asked == ["auc"]
     out = capsys.readouterr().out
     assert "lifestage_behaviour/1 was trained on the same data, settings and code: nothing to do" in out
     assert len(mlflow_for(trained).MlflowClient().search_runs([initialise(trained)])) == count
@@ -152,18 +162,20 @@ def test_two_homes_in_one_process_keep_to_their_own_mlflow(trained, tmp_path):
 
 
 def test_another_digest_seed_or_setting_is_another_training(parts):
-    from ml.settings import ModelSettings
+    from ml.settings import ModelSettings, PromotionSettings
 
     protocol = ModelSettings().protocol(date(2020, 7, 28), date(2020, 1, 1))
-    plan = Plan(protocol, MODELS, "quick", 0, "1" * 64)
+    plan = Plan(protocol, MODELS, "quick", 0, "1" * 64, PromotionSettings())
     others = [
         replace(plan, data_digest="0" * 64),
         replace(plan, seed=1),
         replace(plan, budget="full"),
         replace(plan, models=MODELS[:1]),
+        replace(plan, promotion=PromotionSettings(deciding_metric="auc")),
+        replace(plan, promotion=PromotionSettings(max_total_bias=0.2)),
         replace(plan, protocol=ModelSettings(churn_days=28).protocol(date(2020, 7, 28), date(2020, 1, 1))),
     ]
-    assert len({plan.digest, *(other.digest for other in others)}) == 6
+    assert len({plan.digest, *(other.digest for other in others)}) == 1 + len(others)
     assert replace(plan).digest == plan.digest
 
 
