@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from expectations.behaviour import FEATURES
 from expectations.clusters import CUSTOMER_CLUSTERS
 from expectations.errors import DataError
-from expectations.lifecycle import STAGE_TRANSITIONS
+from expectations.lifecycle import GONE, STAGE_TRANSITIONS
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
 from jobs.arguments import add_days, days_of, job_parser
 from jobs.home import Home
@@ -78,16 +78,14 @@ def segment(home: Home, day: date) -> None:
 
 
 def tell(day: date, previous: date | None, moves: "pa.Table") -> None:
-    """Logs who moved, and each flow that the state machine does not know."""
+    """Logs how many moved, and each flow that the state machine does not know."""
     from jobs.segments.transitions import unexpected
 
     counted = moves.to_pylist()
+    there = sum(row["customers"] for row in counted if row["to_stage"] != GONE)
     moved = sum(row["customers"] for row in counted if row["from_stage"] != row["to_stage"])
-    log.info(
-        "segmented %s customers of %s after %s: %s changed stage, came or went",
-        f"{sum(row['customers'] for row in counted if row['to_stage'] != 'gone'):,}",
-        day, previous or "no snapshot", f"{moved:,}",
-    )  # fmt: skip
+    since = f"since {previous} {moved:,} have changed stage, come or gone" if previous else "no snapshot is before it"
+    log.info("segmented %s customers of %s: %s", f"{there:,}", day, since)
     for was, stage, customers in unexpected(moves):
         log.warning(
             "%s customers went from %s to %s between %s and %s, where no way leads in that time: what was known of "

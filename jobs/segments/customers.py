@@ -16,6 +16,7 @@ from expectations.segments import CUSTOMER_SEGMENTS, SCORES
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.segments.settings import DayCuts, SegmentSettings
+from jobs.segments.snapshots import line_before
 from jobs.segments.stages import entered, lifecycle_stages
 from jobs.segments.tiers import churn_bands, day_cuts, value_tiers
 
@@ -60,10 +61,19 @@ def with_clusters(rows: pa.Table, home: Home, day: date) -> pa.Table:
 
 
 def before(home: Home, previous: date | None) -> pa.Table | None:
-    """Customers of the snapshot before: key, stage, since when, and the stage before that."""
+    """Customers of the snapshot before: key, stage, since when, and the stage before that.
+
+    DataError if it was written under an older contract: those before it were too.
+    """
     if previous is None:
         return None
-    return LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([previous], ["customer_key", *BEFORE])
+    try:
+        return LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([previous], ["customer_key", *BEFORE])
+    except DataError as error:
+        first = [previous, *line_before(home, previous)][-1]
+        raise DataError(
+            f"{error}\nsnapshots follow from one another: run `python -m jobs segment --from {first} --to {previous}`"
+        ) from error
 
 
 def with_before(rows: pa.Table, before: pa.Table | None) -> pa.Table:

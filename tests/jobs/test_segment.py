@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import date, timedelta
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -216,6 +217,15 @@ def test_scores_in_another_order_are_joined_by_key(home):
     LakeTable(home, SCORES).write_arrow(DAY, table_of(SCORES, rows[::-1]), is_sorted=True)
     run(home, "--ds", DAY)
     assert of(home, DAY, "expected_spend_30d") == {key: (spend,) for key, spend in spends.items()}
+
+
+def test_a_snapshot_before_of_an_older_contract_is_told_with_the_range_that_mends_it(shop):
+    for day in DAYS[:3]:
+        file = LakeTable(shop, CUSTOMER_SEGMENTS).folder(day) / "part-0.parquet"
+        pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["stage_since"]), file)
+    with pytest.raises(DataError, match=f"(?s)lacks stage_since.*segment --from {DAYS[0]} --to {DAYS[2]}`"):
+        run(shop, "--ds", DAYS[3])
+    run(shop, "--from", DAYS[0], "--to", DAYS[3])
 
 
 def clustered(home, day, keys):
