@@ -46,4 +46,8 @@ def expected(check: Check) -> str:
             )
         case "unknown_share":
             return f"at most {check.maximum:.0%} of {column} unknown to {check.of}"
+        case "counted":
+            return f"at most {check.maximum:,g} {check.of}"
+        case "share_shift":
+            return f"share of each {check.of} at most {check.maximum:.0%} off that of the last day published before"
     raise ValueError(f"no words for a check of kind {check.kind!r}")

@@ -73,13 +73,16 @@ class Check:
     newest_days    days from the newest date in columns[0] to the partition's
     late_share     the share of rows whose date in columns[0] lies more than ``days`` days before the partition's
     unknown_share  the share of values of columns[0], of the rows that have one, which table ``of`` does not hold
+    counted        how many there are of what ``of`` says in words, in each table or pair of tables it is asked of
+    share_shift    for each value of ``of``, its share of customers less that of the last day published before, either
+                   way
 
     ``name``: as results show it, where columns, kind and severity are not enough or too much.
     """
 
     kind: Literal[
         "row_count", "value_range", "null_share", "is_true", "is_blank", "share", "volume", "null_shift", "mix",
-        "drift", "newest_days", "late_share", "unknown_share",
+        "drift", "newest_days", "late_share", "unknown_share", "counted", "share_shift",
     ]  # fmt: skip
     severity: Severity
     why: str

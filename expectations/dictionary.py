@@ -7,8 +7,10 @@ from pathlib import Path
 from expectations.check_texts import expected
 from expectations.contract import TYPES, Check, Column, Table
 from expectations.lifecycle import LIFECYCLE_DESCRIPTIONS, LIFECYCLE_ORDER, LIFECYCLE_PHASES, PHASE_DESCRIPTIONS
+from expectations.publication import PUBLICATION
 from expectations.segments import CHURN_BAND_DESCRIPTIONS, VALUE_TIER_DESCRIPTIONS
 from expectations.tables import LAKE
+from expectations.vault import VAULT
 from expectations.views import VIEWS, View, bounds, meaning, shown_type
 
 FILE = Path(__file__).with_name("DICTIONARY.md")
@@ -45,8 +47,8 @@ as exact numbers that add up.
 
 def dictionary() -> str:
     """The whole text of DICTIONARY.md."""
-    parts = [HEAD, "## Views of schema marts\n", *map(_view, VIEWS.values()), _glossary(), _LAKE_HEAD]
-    return "\n".join([*parts, *map(_lake_table, LAKE)])
+    parts = [HEAD, "## Views of schema marts\n", *map(_view, VIEWS.values()), _between(), _glossary(), _vault()]
+    return "\n".join([*parts, _LAKE_HEAD, *map(_lake_table, LAKE)])
 
 
 def differences(committed: str) -> list[str]:
@@ -68,6 +70,24 @@ def _view(view: View) -> str:
     ]
     columns = f"Columns: those of `marts.{view.like}`.\n" if view.like else _columns(view.table, shown_type)
     return "\n".join(facts) + "\n\n" + columns
+
+
+def _between() -> str:
+    """What the audit asks of all tables of a day together."""
+    head = "## Checks between the tables of a day\n\nSettings, section `checks`: `publication.<name>`.\n"
+    return "\n".join([head, *_checks(PUBLICATION.checks)]) + "\n"
+
+
+def _vault() -> str:
+    """Where the shop's own ids are."""
+    parts = [
+        "## Schema vault, for role activation alone\n",
+        "`python -m jobs export_audience` reads it; publishers add to it and cannot read it.\n",
+    ]
+    for table in VAULT:
+        parts += [f"### vault.{table.name}\n", f"{table.description} Grain: {table.grain}.\n"]
+        parts.append(_columns(table, lambda column: TYPES[column.type][1]))
+    return "\n".join(parts)
 
 
 _LAKE_HEAD = """## Tables of the lake, for data scientists

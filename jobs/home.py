@@ -30,6 +30,11 @@ class Home:
         return self.path / "lake"
 
     @property
+    def vault(self) -> Path:
+        """Raw ids of customers, by delivery, on their way into the warehouse's vault."""
+        return self.path / "vault"
+
+    @property
     def secrets(self) -> Path:
         return self.path / "secrets"
 

@@ -29,6 +29,7 @@ from jobs.reading.mapping import Mapping, load_mapping
 from jobs.reading.product_lookup import ProductLookup
 from jobs.reading.products import Products
 from jobs.reading.sessions import with_sessions
+from jobs.reading.vault_file import keep_ids
 from jobs.schemas import arrow_schema
 
 log = logging.getLogger(__name__)
@@ -153,6 +154,7 @@ def _ended(day: date, future: object) -> tuple[date, tuple | None]:
 
 def _write(home: Home, day: date, events: pa.Table, read: list[Read], headers: Headers) -> None:
     """Replaces the day in all three tables; the report comes last, since it says that the day is done."""
+    keep_ids(home, day, [result.customers for result in read])
     LakeTable(home, EVENTS).write_arrow(day, events, is_sorted=True)
     refused = pa.concat_tables([arrow_schema(QUARANTINE).empty_table(), *(result.quarantine for result in read)])
     LakeTable(home, QUARANTINE).write_arrow(day, refused)

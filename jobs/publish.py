@@ -1,29 +1,32 @@
-"""Segments of one day → warehouse: load into staging, audit there, then switch the day in one transaction.
+"""A day's tables → warehouse: load them all into staging, audit them there, then switch the day in one transaction.
 
 A reader sees the whole old day or the whole new one. Publishing a day again replaces it; the current day, which the
-views without a date show, only moves forward.
+views without a date show, only moves forward. Raw ids of customers that deliveries brought go into the vault.
 """
 
 import argparse
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 
 import psycopg
 from psycopg import errors
 
-from expectations.contract import Table
-from expectations.errors import DataError, UnavailableError
+from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
+from expectations.tables import PUBLISHED
 from expectations.version import code_version
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable
-from jobs.marts.publish_staging import content_digest, drop_leftovers, load, make_attachable, not_set_up
+from jobs.marts.publish_audit import audit, model_of
+from jobs.marts.publish_staging import Staged, digest_of_day, drop_leftovers, not_set_up, stage_all
 from jobs.marts.publish_switch import Snapshot, switch
-from jobs.marts.warehouse import connect, uri
-from jobs.marts.warehouse_ddl import PARTITIONED
+from jobs.marts.vault import fill_vault
+from jobs.marts.warehouse import connect
+from jobs.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,37 @@ DAY_LOCK = 0x4C445059
 """First half of the advisory lock on a day's publish; the second is the day as yyyymmdd."""
 
 DAY_LOCK_TIMEOUT = "15min"
+
+WRITTEN_BY = {
+    "customer_segments": "segment",
+    "segment_settings": "segment",
+    "stage_transitions": "segment",
+    "clusters": "cluster",
+    "customer_tags": "tag",
+    "segment_portraits": "portray",
+    "risk_alerts": "assess_risk",
+    "churn_watchlist": "watch_churn",
+    "recommendations": "recommend",
+    "next_actions": "choose_actions",
+    "cohort_retention": "measure_outcomes",
+    "model_performance": "measure_outcomes",
+    "data_quality": "measure_outcomes",
+}
+"""Published table → the job that writes a day of it."""
+
+
+@dataclass(frozen=True)
+class PublishSettings:
+    """``keep_days``: days before the current one whose rows of customers stay in the warehouse; 0: all of them.
+
+    What is counted over customers stays for good. Bounds of the audit are set in section ``checks``.
+    """
+
+    keep_days: int = 0
+
+    def __post_init__(self) -> None:
+        if self.keep_days < 0:
+            raise SetupError(f"publish: keep_days must be 0 (keep all) or more, found {self.keep_days}")
 
 
 def arg_parser() -> argparse.ArgumentParser:
@@ -49,64 +83,57 @@ def main(args: argparse.Namespace) -> None:
 
 
 def publish(home: Home, day: date) -> Snapshot:
-    """Makes the lake's segments of ``day`` visible in the marts.
+    """Makes the lake's tables of ``day`` visible in the marts.
 
-    Raises DataError if the audit refuses them (the marts stay as they are, the staging table stays for inspection),
-    UnavailableError if the warehouse goes away or another publisher or reader holds on for too long.
+    Raises DataError if one of them is missing or the audit refuses them (the marts stay as they are, the staging tables
+    stay for inspection), UnavailableError if the warehouse goes away, its disk is full, or another publisher or reader
+    holds on for too long.
     """
-    rows = {table: LakeTable(home, table).read_arrow([day]) for table in PARTITIONED}
-    scored = LakeTable(home, SCORES).read_arrow([day], ["customer_key"]).num_rows
+    settings = load_settings(home, "publish", PublishSettings)
+    require(home, day)
+    scored = LakeTable(home, SCORES).row_count(day)
     with connect(home, autocommit=True) as connection, _explained(), _only_publisher_of(connection, day):
+        fill_vault(home)
         drop_leftovers(connection, day)
-        staged = {table: load(home, table, day, rows[table]) for table in PARTITIONED}
-        log.info("loaded %d customers of %s into staging", rows[CUSTOMER_SEGMENTS].num_rows, day)
+        staged: list[Staged] = []
         try:
-            passed, warned = audit(home, connection, staged, day, scored)
-            model_name, model_version = _model(connection, staged[CUSTOMER_SEGMENTS], day)
+            checked = audit(home, connection, day, _noted(stage_all(home, day), staged), scored)
         except DataError as error:
-            kept = ", ".join(f"staging.{name}" for name in staged.values())
+            if not staged:
+                raise
+            kept = ", ".join(sorted(f"staging.{each.name}" for each in staged))
             raise DataError(f"{error}\nnothing was published; the refused rows are in {kept}") from error
-        for table, name in staged.items():
-            make_attachable(connection, table, name, day)
+        segments = next(each for each in staged if each.table is CUSTOMER_SEGMENTS)
+        model_name, model_version = model_of(connection, segments.name)
         snapshot = Snapshot(
-            day=day, customers=scored, content_digest=content_digest(connection, staged[CUSTOMER_SEGMENTS]),
-            model_name=model_name, model_version=model_version, code_version=code_version(),
-            checks_passed=passed, checks_warned=warned,
+            day=day, customers=segments.rows, content_digest=digest_of_day(staged), model_name=model_name,
+            model_version=model_version, code_version=code_version(), checks_passed=checked.held,
+            checks_warned=checked.warned,
         )  # fmt: skip
-        switch(connection, snapshot, staged)
+        switch(connection, snapshot, staged, settings.keep_days)
     log.info("%s is visible in the marts", day)
     return snapshot
 
 
-def audit(
-    home: Home, connection: psycopg.Connection, staged: dict[Table, str], day: date, scored: int
-) -> tuple[int, int]:
-    """Checks the staged rows; returns how many checks held and how many warned. DataError if one fails."""
-    name = staged[CUSTOMER_SEGMENTS]
-    found = connection.execute(f"select count(*) from staging.{name}").fetchone()[0]
-    if found != scored:
-        raise DataError(
-            f"audit of {day}: {found:,} customers have a segment, {scored:,} a score in lake/scores: "
-            f"run `python -m jobs segment --ds {day}` again"
-        )
-    from jobs.checks.gate import gate_sql  # Great Expectations takes seconds to import
-
-    address = uri(home, driver="psycopg")
-    results = [gate_sql(home, table, address, "staging", name, day) for table, name in staged.items()]
-    for result in results:
-        result.raise_if_failed(advice=f"mend what wrote the segments of {day}, segment that day again, then publish it")
-    held = [outcome for result in results for outcome in result.outcomes if outcome.passed]
-    return 1 + len(held), sum(len(result.warned) for result in results)
+def require(home: Home, day: date) -> None:
+    """DataError that names the jobs to run if a table of the day, or its scores, are missing."""
+    lacking = {}
+    for table in (SCORES, *PUBLISHED):
+        try:
+            LakeTable(home, table).require([day])
+        except DataError:
+            lacking[table.name] = WRITTEN_BY.get(table.name, "score")
+    if lacking:
+        jobs = " and ".join(f"`python -m jobs {job} --ds {day}`" for job in dict.fromkeys(lacking.values()))
+        has = "has" if len(lacking) == 1 else "have"
+        raise DataError(f"{', '.join(lacking)} {has} no partition for {day}: run {jobs} first")
 
 
-def _model(connection: psycopg.Connection, name: str, day: date) -> tuple[str, int]:
-    models = connection.execute(
-        f"select distinct model_name, model_version from staging.{name} order by 1, 2"
-    ).fetchall()
-    if len(models) != 1:
-        shown = ", ".join(f"{model}/{version}" for model, version in models)
-        raise DataError(f"audit of {day}: one model scores a day, these rows name {len(models)}: {shown}")
-    return models[0]
+def _noted(staging: Iterator[Staged], noted: list[Staged]) -> Iterator[Staged]:
+    for each in staging:
+        log.info("loaded %d rows of %s", each.rows, each.table.name)
+        noted.append(each)
+        yield each
 
 
 @contextmanager
@@ -132,4 +159,4 @@ def _explained() -> Iterator[None]:
     except (errors.UndefinedTable, errors.InvalidSchemaName, errors.InsufficientPrivilege) as error:
         raise not_set_up(error) from error
     except psycopg.OperationalError as error:
-        raise UnavailableError(f"the warehouse went away while publishing: {error}") from error
+        raise UnavailableError(f"the warehouse did not carry the publish through: {error}") from error

@@ -21,13 +21,18 @@ from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.home_secrets import secret
 from jobs.local.postgres import ensure_running
+from jobs.marts.vault_ddl import vault_statements
+from jobs.marts.versions import columns_of, older_versions
 from jobs.marts.warehouse import (
+    ACTIVATION,
     DATABASES,
     READER,
+    READERS,
     WRITER,
     connect,
     connect_to,
     external_password,
+    is_chosen,
     is_external,
     mlflow_uri,
 )
@@ -90,7 +95,7 @@ def create_warehouse(home: Home) -> None:
         _run(connection, stored_statements())
         refuse_other_columns(connection)
         _drop_changed_views(connection)
-        _run(connection, shown_statements(READER, shop_text(home)))
+        _run(connection, shown_statements(READERS, shop_text(home), older_versions(connection)))
 
 
 @contextmanager
@@ -100,7 +105,7 @@ def _needing_rights() -> Iterator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         raise SetupError(
             f"the user of LIFESTAGE_WAREHOUSE_URI may not set the warehouse up ({error}): let an administrator create "
-            f"the roles {WRITER} and {READER} (login) and make {WRITER} the owner of the database"
+            f"the roles {WRITER}, {READER} and {ACTIVATION} (login) and make {WRITER} the owner of the database"
         ) from error
     except psycopg.errors.LockNotAvailable as error:
         raise UnavailableError("a query has held the marts for 10 s, and setup does not shut it out: retry") from error
@@ -111,7 +116,7 @@ def _prepare_embedded(home: Home) -> None:
     ensure_running(home)
     with connect(home, "postgres", "postgres", autocommit=True) as admin:
         admin.execute("select pg_advisory_lock(%s)", [SETUP_LOCK])
-        for role in (*DATABASES.values(), READER):
+        for role in (*DATABASES.values(), *READERS):
             _ensure_role(admin, role, secret(home, f"{role}_password"))
         there = {name for (name,) in admin.execute("select datname from pg_database")}
         for database, owner in DATABASES.items():
@@ -119,10 +124,11 @@ def _prepare_embedded(home: Home) -> None:
                 admin.execute(f"create database {database} owner {owner}")
             admin.execute(f"revoke all on database {database} from public")
         admin.execute("revoke connect on database postgres, template1 from public")
-        _run(admin, reader_statements(READER))
+        _run(admin, [statement for role in READERS for statement in reader_statements(role)])
         if not is_external():
             with connect(home, "postgres", "warehouse") as inside:
-                _run(inside, [*database_statements("warehouse", READER), *superuser_statements()])
+                _run(inside, [*database_statements("warehouse", READERS), *superuser_statements()])
+                _ensure_vault(inside)
 
 
 def _prepare_external(home: Home) -> None:
@@ -130,22 +136,35 @@ def _prepare_external(home: Home) -> None:
     with connect_to(os.environ["LIFESTAGE_WAREHOUSE_URI"], "its user", "of LIFESTAGE_WAREHOUSE_URI") as admin:
         admin.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
         there = {name for (name,) in admin.execute("select rolname from pg_roles")}
-        for role in {WRITER, READER} - there:
+        for role in {WRITER, *READERS} - there:
             _ensure_role(admin, role, external_password(home, role))
-        try:
-            with admin.transaction():
-                # Of a reader that was there, only a password that someone chose for it here is set.
-                if READER in there and os.environ.get("LIFESTAGE_BI_READER_PASSWORD"):
-                    _ensure_role(admin, READER, external_password(home, READER))
-                _run(admin, reader_statements(READER))
-        except psycopg.errors.InsufficientPrivilege:
-            log.info("%s keeps the password and settings it has: our user may not change them", READER)
+        for role in READERS:
+            _renew_reader(home, admin, role, role in there)
         database = sql.Identifier(admin.info.dbname).as_string(admin)
         if admin.info.user != WRITER:
             admin.execute(f"grant create on database {database} to {WRITER}")
-        _run(admin, database_statements(database, READER))
+        _run(admin, database_statements(database, READERS))
+        _ensure_vault(admin)
         if admin.info.parameter_status("is_superuser") == "on":
             _run(admin, superuser_statements())
+
+
+def _ensure_vault(admin: psycopg.Connection) -> None:
+    """Leaves a vault alone that another user owns: whoever made it keeps the writer out of it."""
+    there = "select pg_has_role(nspowner, 'usage') from pg_namespace where nspname = 'vault'"
+    if admin.execute(there).fetchone() != (False,):
+        _run(admin, vault_statements(ACTIVATION, WRITER))
+
+
+def _renew_reader(home: Home, admin: psycopg.Connection, role: str, was_there: bool) -> None:
+    """Its sessions' habits; of a reader that was there, only a password that someone chose for it here is set."""
+    try:
+        with admin.transaction():
+            if was_there and is_chosen(role):
+                _ensure_role(admin, role, external_password(home, role))
+            _run(admin, reader_statements(role))
+    except psycopg.errors.InsufficientPrivilege:
+        log.info("%s keeps the password and settings it has: our user may not change them", role)
 
 
 def _run(connection: psycopg.Connection, statements: list[str]) -> None:
@@ -173,25 +192,18 @@ def shop_text(home: Home) -> str:
 
 def _drop_changed_views(connection: psycopg.Connection) -> None:
     """Views whose columns are no longer their contract's: `create or replace` can only add columns at the end."""
-    query = (
-        "select attname::text, format_type(atttypid, atttypmod) from pg_attribute where attrelid = to_regclass(%s) "
-        "and attnum > 0 and not attisdropped order by attnum"
-    )
+    there = {name for (name,) in connection.execute("select viewname from pg_views where schemaname = 'marts'")}
     for name, view in VIEWS.items():
-        found = connection.execute(query, [f"marts.{name}"]).fetchall()
+        found = list(columns_of(connection, f"marts.{name}").items()) if name in there else []
         if found and found != [(column.name, shown_type(column)) for column in view.table.columns]:
             connection.execute(f"drop view marts.{name}")
 
 
 def refuse_other_columns(connection: psycopg.Connection) -> None:
     """SetupError if a stored table differs from its contract: a changed contract needs a new version."""
-    query = (
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped "
-        "order by attnum"
-    )
     for table in WAREHOUSE:
         name = f"warehouse.{stored_name(table)}"
-        found = [column for (column,) in connection.execute(query, [name])]
+        found = list(columns_of(connection, name))
         if found != table.column_names:
             raise SetupError(
                 f"{name} holds other columns than its contract: {', '.join(sorted({*found} ^ {*table.column_names}))}. "

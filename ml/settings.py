@@ -102,7 +102,22 @@ class DueSettings:
     total_tolerance: float = 0.1
 
 
-SECTIONS = ("segment", "watch", "risk", "checks", "outliers", "features", "sequences", "text", "tags", "publish", "model", "promotion", "due")
+SECTIONS = (
+    "segment",
+    "cluster",
+    "watch",
+    "risk",
+    "checks",
+    "outliers",
+    "features",
+    "sequences",
+    "text",
+    "tags",
+    "publish",
+    "model",
+    "promotion",
+    "due",
+)
 """All that settings.yaml may hold. The last three are read here, the others by the jobs they are named after."""
 
 

@@ -57,11 +57,13 @@ def gate_frame(
     return keep(GateResult(table.name, day, last, rows, outcomes, path, contract_digest(table)))
 
 
-def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day: date) -> GateResult:
+def gate_sql(
+    home: Home, table: Table, uri: str, schema: str, relation: str, day: date, *, is_unique: bool = False
+) -> GateResult:
     """Gates ``schema.relation`` in PostgreSQL, which holds the rows of ``day``; only committed rows are seen.
 
-    Measured checks are the lake's and are left out. SetupError if there is no such relation, UnavailableError if a
-    check could not be computed.
+    Measured checks are the lake's and are left out. ``is_unique``: a primary key proves that no two rows share theirs.
+    SetupError if there is no such relation, UnavailableError if a check could not be computed.
     """
     from jobs.checks.checkpoint import relation_batch, relation_shape
 
@@ -70,7 +72,7 @@ def gate_sql(home: Home, table: Table, uri: str, schema: str, relation: str, day
     wrong = _wrong_types(table, found, dialect=1)
     path = home.validations / table.name / f"{day}-warehouse.json"
     with relation_batch(table, uri, schema, relation, day) as batch:
-        outcomes = _misfit(batch, wrong) if wrong else _outcomes(batch)
+        outcomes = _misfit(batch, wrong) if wrong else _outcomes(batch, has_doubles=not is_unique)
     return keep(GateResult(table.name, day, day, rows, outcomes, path, contract_digest(table)))
 
 
@@ -101,7 +103,7 @@ def _outcomes(
     if not has_doubles:
         known[KEY] = CheckOutcome(KEY, "fail", True, HELD, rules[KEY]["expected"], rules[KEY]["why"])
     known |= {name: _outcome(result) for name, result in batch.run(rules.keys() - known.keys()).items()}
-    return (_types(), *(known[name] for name in rules), *_judged(batch.table, measured))
+    return (_types(), *(known[name] for name in rules), *judged(batch.table, measured))
 
 
 def _counted(check: Check, by_day: dict[date, int]) -> CheckOutcome:
@@ -110,7 +112,7 @@ def _counted(check: Check, by_day: dict[date, int]) -> CheckOutcome:
     return CheckOutcome(check.label, check.severity, not out, out or HELD, a_day, check.why)
 
 
-def _judged(table: Table, measured: dict[str, Findings]) -> list[CheckOutcome]:
+def judged(table: Table, measured: dict[str, Findings]) -> list[CheckOutcome]:
     """Great Expectations' verdicts on measured numbers; what could not be measured is told, not passed over."""
     from jobs.checks.checkpoint import judge
 

@@ -1,18 +1,24 @@
 """Staging tables of a publish: one per table and attempt, loaded by binary COPY, made ready to become a partition."""
 
 import hashlib
+import os
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import errors
 
 from expectations.contract import TYPES, Table
 from expectations.errors import SetupError, UnavailableError
-from expectations.segments import CUSTOMER_SEGMENTS
+from expectations.tables import PUBLISHED
 from jobs.home import Home
-from jobs.marts.warehouse import uri
-from jobs.marts.warehouse_ddl import PARTITIONED, partition_name, quoted
+from jobs.lake import LakeTable
+from jobs.marts.warehouse import connect, uri
+from jobs.marts.warehouse_ddl import partition_name, quoted, stored_key, stored_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +27,22 @@ DAY_CHECK = "holds_one_day"
 
 NOT_SET_UP = ("3F000", "42P01", "42501")
 """SQL states of a missing schema, a missing table and a missing right."""
+
+MOST_CONNECTIONS = 4
+"""Tables that are loaded side by side: each is held in memory as a whole."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A day of ``table`` in schema staging, under ``name``.
+
+    ``digest``: of its rows; empty if they cannot become a partition, and the audit has to say why.
+    """
+
+    table: Table
+    name: str
+    rows: int
+    digest: str = ""
 
 
 def not_set_up(error: Exception) -> SetupError:
@@ -32,10 +54,33 @@ def not_set_up(error: Exception) -> SetupError:
 def drop_leftovers(connection: psycopg.Connection, day: date) -> None:
     """Removes the staging tables that earlier attempts at ``day`` left. Call it as the day's only publisher."""
     there = connection.execute("select tablename from pg_tables where schemaname = 'staging'").fetchall()
-    prefixes = tuple(f"{partition_name(table, day)}_" for table in PARTITIONED)
+    prefixes = tuple(f"{partition_name(table, day)}_" for table in PUBLISHED)
     for (name,) in there:
         if name.startswith(prefixes):
             connection.execute(f"drop table staging.{name}")
+
+
+def stage_all(home: Home, day: date) -> Iterator[Staged]:
+    """Every published table of the lake's ``day``, as soon as it is in staging; the largest are begun first."""
+    lake = {table: LakeTable(home, table) for table in PUBLISHED}
+    size = {table: sum(f.stat().st_size for f in of.folder(day).glob("*.parquet")) for table, of in lake.items()}
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_CONNECTIONS)) as pool:
+        begun = [pool.submit(stage, home, table, day) for table in sorted(lake, key=size.get, reverse=True)]
+        for done in as_completed(begun):
+            yield done.result()
+
+
+def stage(home: Home, table: Table, day: date) -> Staged:
+    """Loads the lake's partition, and makes it attachable where its rows let it."""
+    rows = LakeTable(home, table).read_arrow([day])
+    staged = Staged(table, load(home, table, day, rows), rows.num_rows)
+    del rows
+    with connect(home, autocommit=True) as connection:
+        try:
+            make_attachable(connection, table, staged.name, day)
+        except (errors.NotNullViolation, errors.UniqueViolation, errors.CheckViolation):
+            return staged
+        return Staged(table, staged.name, staged.rows, content_digest(connection, table, staged.name))
 
 
 def load(home: Home, table: Table, day: date, rows: "pa.Table") -> str:
@@ -68,24 +113,28 @@ def make_attachable(connection: psycopg.Connection, table: Table, name: str, day
     with connection.transaction():
         connection.execute(
             f"alter table staging.{name} {', '.join(required)}, "
-            f"add constraint {partition_name(table, day)}_pkey primary key ({', '.join(table.key)}), "
+            f"add constraint {partition_name(table, day)}_pkey primary key ({', '.join(stored_key(table))}), "
             f"add constraint {DAY_CHECK} check ({in_day})"
         )
         connection.execute(f"analyze staging.{name}")
 
 
-def content_digest(connection: psycopg.Connection, name: str) -> str:
-    """SHA-256 over the staged customers in key order, as PostgreSQL's COPY writes them in text form.
+def content_digest(connection: psycopg.Connection, table: Table, name: str) -> str:
+    """SHA-256 over the staged rows in the order of their key, as PostgreSQL's COPY writes them in binary form.
 
-    The same by hand, as lifestage_writer: \\copy (select * from warehouse.customer_segments_v3 where
-    snapshot_date = '<day>' order by customer_key collate "C") to stdout
+    The same by hand, as lifestage_writer in psql: \\copy (select * from warehouse.customer_segments_v3 where
+    snapshot_date = '<day>' order by snapshot_date, customer_key collate "C") to program 'sha256sum' (format binary)
     """
-    columns, digest = ", ".join(CUSTOMER_SEGMENTS.column_names), hashlib.sha256()
-    rows = f'select {columns} from staging.{name} order by customer_key collate "C"'
-    with connection.transaction():
-        for setting in ("datestyle = 'ISO'", "extra_float_digits = 1", "timezone = 'UTC'"):
-            connection.execute(f"set local {setting}")
-        with connection.cursor().copy(f"copy ({rows}) to stdout") as copy:
-            for block in copy:
-                digest.update(block)
+    order = (name + ' collate "C"' * (table.column(name).type == "string") for name in stored_key(table))
+    rows = f"select {', '.join(table.column_names)} from staging.{name} order by {', '.join(order)}"
+    digest = hashlib.sha256()
+    with connection.cursor().copy(f"copy ({rows}) to stdout (format binary)") as copy:
+        for block in copy:
+            digest.update(block)
     return digest.hexdigest()
+
+
+def digest_of_day(staged: list[Staged]) -> str:
+    """SHA-256 over the lines `<digest>  <stored name>` of every table, as sha256sum writes them, by name."""
+    lines = sorted(f"{each.digest}  {stored_name(each.table)}\n" for each in staged)
+    return hashlib.sha256("".join(sorted(lines, key=lambda line: line[66:])).encode()).hexdigest()

@@ -3,7 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import psycopg
 from psycopg import errors
@@ -12,8 +12,9 @@ from expectations.contract import Table
 from expectations.errors import UnavailableError
 from expectations.segments import CUSTOMER_SEGMENTS, PUBLISH_LOG, SEGMENT_SUMMARY
 from expectations.views import rounded
-from jobs.marts.publish_staging import DAY_CHECK
-from jobs.marts.warehouse_ddl import POINTER, partition_name, quoted, stored_name
+from jobs.marts.publish_staging import DAY_CHECK, Staged
+from jobs.marts.versions import partitions, stored_names
+from jobs.marts.warehouse_ddl import POINTER, partition_name, partition_of, quoted, stored_name
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ LOCK_ATTEMPT = "2s"
 
 LOCK_LIMIT_S = 600
 """How long to keep trying before giving up."""
+
+MOST_DROPPED = 60
+"""Old partitions that one publish drops; each takes locks, and what is left over waits for the next publish."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +45,17 @@ class Snapshot:
     checks_warned: int
 
 
-def switch(connection: psycopg.Connection, snapshot: Snapshot, staged: dict[Table, str]) -> None:
-    """Puts the staged tables in the place of the day's partitions, with summary, pointer and log; all or nothing."""
+def switch(connection: psycopg.Connection, snapshot: Snapshot, staged: list[Staged], keep_days: int = 0) -> None:
+    """Puts the staged tables in the place of the day's partitions, with summary, pointer and log; all or nothing.
+
+    ``keep_days``: days of customers' rows to keep before the current one; 0: all. The day itself always stays.
+    """
     with connection.transaction():
         _only_switcher(connection)
-        _replace_summary(connection, snapshot.day, staged[CUSTOMER_SEGMENTS])
+        _replace_summary(connection, snapshot.day, next(s.name for s in staged if s.table is CUSTOMER_SEGMENTS))
+        old = _old_partitions(connection, snapshot.day, staged, keep_days) if keep_days else []
         # From here to the commit readers are shut out: nothing slow may follow.
-        _swap_patiently(connection, snapshot.day, staged)
+        _swap_patiently(connection, snapshot.day, staged, old)
         _move_pointer(connection, snapshot.day)
         _log_publish(connection, snapshot)
 
@@ -65,21 +73,22 @@ def _only_switcher(connection: psycopg.Connection) -> None:
     connection.execute("set local lock_timeout = 0")
 
 
-def _swap_patiently(connection: psycopg.Connection, day: date, staged: dict[Table, str]) -> None:
-    parents = ", ".join(f"warehouse.{stored_name(table)}" for table in staged)
+def _swap_patiently(connection: psycopg.Connection, day: date, staged: list[Staged], old: list[str]) -> None:
+    parents = [f"warehouse.{name}" for each in staged for name in stored_names(connection, each.table)]
     deadline = time.monotonic() + LOCK_LIMIT_S
     while True:
         try:
             with connection.transaction():
                 connection.execute(f"set local lock_timeout = '{LOCK_ATTEMPT}'")
                 # Also for a new day: a query planned before it was attached must not run after the pointer has moved.
-                connection.execute(f"lock table only {parents} in access exclusive mode")
-                for table, name in staged.items():
-                    _swap(connection, table, name, day)
+                connection.execute(f"lock table only {', only '.join(parents)} in access exclusive mode")
+                for each in staged:
+                    _swap(connection, each.table, each.name, day)
+                for name in old:
+                    connection.execute(f"drop table warehouse.{name}")
             return
         except errors.LockNotAvailable as error:
-            names = [f"warehouse.{stored_name(table)}" for table in staged]
-            holders = _holders(connection, "l.relation = any(%s::regclass[])", names)
+            holders = _holders(connection, "l.relation = any(%s::regclass[])", parents)
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"readers have held the marts for {LOCK_LIMIT_S} s ({holders}): end their transactions, then retry"
@@ -89,14 +98,28 @@ def _swap_patiently(connection: psycopg.Connection, day: date, staged: dict[Tabl
 
 
 def _swap(connection: psycopg.Connection, table: Table, name: str, day: date) -> None:
+    """A day is in one version of a table: where it was in an older one, it leaves that."""
     parent, partition = f"warehouse.{stored_name(table)}", partition_name(table, day)
-    connection.execute(f"drop table if exists warehouse.{partition}")
+    for stored in stored_names(connection, table):
+        connection.execute(f"drop table if exists warehouse.{partition_of(stored, day)}")
     connection.execute(f"alter table staging.{name} set schema warehouse")
     connection.execute(f"alter table warehouse.{name} rename to {partition}")
     connection.execute(
         f"alter table {parent} attach partition warehouse.{partition} for values in ({quoted(str(day))})"
     )
     connection.execute(f"alter table warehouse.{partition} drop constraint {DAY_CHECK}")
+
+
+def _old_partitions(connection: psycopg.Connection, day: date, staged: list[Staged], keep_days: int) -> list[str]:
+    """Partitions of customers' rows from before what is to be kept, the oldest first."""
+    (current,) = connection.execute(f"select max(snapshot_date) from {POINTER} where name = 'current'").fetchone()
+    bound = max(current or day, day) - timedelta(days=keep_days)
+    tables = [each.table for each in staged if "customer_key" in each.table.column_names]
+    held = [partitions(connection, stored) for table in tables for stored in stored_names(connection, table)]
+    old = sorted((of, name) for days in held for of, name in days.items() if of < bound and of != day)
+    if old:
+        log.info("dropping rows of customers from %s to %s (publish.keep_days: %d)", old[0][0], bound, keep_days)
+    return [name for _, name in old[:MOST_DROPPED]]
 
 
 def _holders(connection: psycopg.Connection, which: str, value: object) -> str:
@@ -110,7 +133,8 @@ def _holders(connection: psycopg.Connection, which: str, value: object) -> str:
 
 def _replace_summary(connection: psycopg.Connection, day: date, name: str) -> None:
     target = f"warehouse.{stored_name(SEGMENT_SUMMARY)}"
-    connection.execute(f"delete from {target} where snapshot_date = %s", [day])
+    for stored in stored_names(connection, SEGMENT_SUMMARY):
+        connection.execute(f"delete from warehouse.{stored} where snapshot_date = %s", [day])
     # Summed as the views show them, so that a sum over customers is the summary's to the last digit.
     expected, paid = (rounded(SEGMENT_SUMMARY.column(n), n) for n in ("expected_spend_30d", "purchase_amount_365d"))
     connection.execute(

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 WRITER = "lifestage_writer"
 READER = "bi_reader"
+ACTIVATION = "activation"
+"""Reads marts and the vault, to turn segments back into the shop's own ids."""
+READERS = (READER, ACTIVATION)
 DATABASES = {"warehouse": WRITER, "airflow": "airflow", "mlflow": "mlflow"}
 """Database of the embedded server → the role that owns it."""
 
@@ -109,9 +112,18 @@ def _external(home: Home, role: str) -> dict[str, str]:
 
 
 def external_password(home: Home, role: str) -> str:
-    """LIFESTAGE_BI_READER_PASSWORD or LIFESTAGE_WRITER_PASSWORD, else the generated one that setup gives the role."""
-    variable = f"LIFESTAGE_{role.removeprefix('lifestage_').upper()}_PASSWORD"
-    return os.environ.get(variable) or secret(home, f"{role}_password")
+    """LIFESTAGE_BI_READER_PASSWORD, LIFESTAGE_ACTIVATION_PASSWORD or LIFESTAGE_WRITER_PASSWORD, else the generated one
+    that setup gives the role."""
+    return os.environ.get(_variable(role)) or secret(home, f"{role}_password")
+
+
+def is_chosen(role: str) -> bool:
+    """Whether the environment gives the role's password."""
+    return bool(os.environ.get(_variable(role)))
+
+
+def _variable(role: str) -> str:
+    return f"LIFESTAGE_{role.removeprefix('lifestage_').upper()}_PASSWORD"
 
 
 def _joined(parts: dict[str, str], driver: str | None) -> str:

@@ -12,6 +12,7 @@ from jobs.lake import LakeTable
 from jobs.reading.feed import Feed
 from jobs.reading.mapping import Mapping
 from jobs.reading.product_lookup import products_digest
+from jobs.reading.vault_file import vault_file
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def deliveries(home: Home, mapping: Mapping, day: date) -> list[Delivery]:
 
 
 def is_unchanged(home: Home, day: date, files: list[Delivery]) -> bool:
-    """Whether the lake holds the day as these files, their mappings and the products known by then make it."""
+    """Whether lake and vault hold the day as these files, their mappings and the products known by then make it."""
     report = LakeTable(home, INGEST_REPORT)
-    if not (report.has(day) and LakeTable(home, EVENTS).has(day)):
+    if not (report.has(day) and LakeTable(home, EVENTS).has(day) and vault_file(home, day).exists()):
         return False
     try:
         known = report.read_arrow([day]).to_pylist()

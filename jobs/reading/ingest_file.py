@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -20,6 +20,7 @@ from jobs.reading.map_rows import Mapped, map_rows
 from jobs.reading.products import Products
 from jobs.reading.read_source import read_source
 from jobs.reading.rules import broken_rules
+from jobs.reading.vault_file import NOBODY
 from jobs.schemas import arrow_schema
 
 
@@ -27,13 +28,15 @@ from jobs.schemas import arrow_schema
 class Read:
     """What one file became; ``events`` has no sessions yet, and its texts as dictionaries.
 
-    ``report`` is the file's row of ingest_report; ``problem`` says in words why the file was not read whole.
+    ``report`` is the file's row of ingest_report; ``problem`` says in words why the file was not read whole;
+    ``customers`` whom each customer_key stands for.
     """
 
     events: pa.Table
     quarantine: pa.Table
     report: dict
     problem: str = ""
+    customers: pa.Table = field(default_factory=lambda: NOBODY)
 
 
 def ingest_file(item: Delivery, keys: CustomerKeys, products: Products, day: date) -> Read:
@@ -87,7 +90,8 @@ def _sorted_out(item: Delivery, parsed: Parsed, keys: CustomerKeys, products: Pr
         f"{item.path}: {parsed.damage}; read were {report['rows_read']} rows; {report['rows_kept']} were kept. "
         "Deliver it again"
     )
-    return Read(events, _quarantine(item, parsed, rules_of, day), report, problem)
+    customers = _customers(mapped, kept, keys.key_id)
+    return Read(events, _quarantine(item, parsed, rules_of, day), report, problem, customers)
 
 
 def _events(item: Delivery, parsed: Parsed, mapped: Mapped, kept: np.ndarray) -> pa.Table:
@@ -108,6 +112,15 @@ def _events(item: Delivery, parsed: Parsed, mapped: Mapped, kept: np.ndarray) ->
     for n in coded:
         rows = rows.set_column(n, names[n], Coded.of(rows.column(n)).compact().arrow())
     return rows
+
+
+def _customers(mapped: Mapped, kept: np.ndarray, key_id: str) -> pa.Table:
+    """Whom the keys of the kept rows stand for."""
+    known = np.unique(mapped.customer_ids.codes[kept])
+    known = pa.array(known[known >= 0])
+    ids = mapped.customer_ids.values.take(known)
+    columns = [mapped.columns["customer_key"].dictionary.take(known), ids, pa.repeat(key_id, len(ids))]
+    return pa.table(columns, schema=NOBODY.schema)
 
 
 def _first_policy(dropped: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -30,11 +30,13 @@ _DECIMALS = ("quantity", "amount", "price", "discount_amount")
 class Mapped:
     """Typed columns by name; the rows that each failed conversion or drop policy hit; the rows it spoiled by column.
 
-    ``unknown_product``: rows whose product the delivered products do not hold.
+    ``unknown_product``: rows whose product the delivered products do not hold. ``customer_ids``: cleaned, in the order
+    of the dictionary of column customer_key.
     """
 
     columns: dict[str, pa.Array]
     unknown_product: np.ndarray
+    customer_ids: Coded = field(default_factory=lambda: Coded.constant(None, 0))
     failed: dict[str, np.ndarray] = field(default_factory=dict)
     spoiled: dict[str, np.ndarray] = field(default_factory=dict)
     dropped: dict[str, np.ndarray] = field(default_factory=dict)
@@ -97,6 +99,7 @@ def _tidied(column: Coded | pa.Array) -> Coded | pa.Array:
 
 def _map_customers(out: Mapped, text: dict[str, Coded], feed: Feed, keys: CustomerKeys, size: int) -> None:
     ids = clean(text[feed.columns["customer_id"][0]], feed.ids.get("customer_id"))
+    out.customer_ids = ids
     out.columns |= {"customer_key": keys.of_ids(ids).arrow(), "key_id": Coded.constant(keys.key_id, size).arrow()}
     if feed.drop_without_customer:
         out.dropped["no_customer"] = ids.is_null

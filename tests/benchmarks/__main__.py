@@ -16,6 +16,7 @@ from tests.benchmarks import (
     dag_parse,
     gate,
     ingest,
+    publish_speed,
     scale,
     score_speed,
     segment_speed,
@@ -68,6 +69,7 @@ BENCHMARKS: dict[ModuleType, dict[str, Bar]] = {
     simulate: {"simulate_events_per_s": Bar("events/s", 200_000, is_floor=True), "simulate_10x": Bar("ratio", 11)},
     train_speed: {"packed_vs_padded": Bar("ratio", 2, is_floor=True)},
     score_speed: {"score_1m_s": Bar("s", 300)},
+    publish_speed: {"publish_1m_s": Bar("s", 300), "publish_vs_copy": Bar("ratio", 3)},
     segment_speed: {"segment_1m_s": Bar("s", 180)},
     scale: {
         "cold_vs_duckdb": Bar("ratio", 1),

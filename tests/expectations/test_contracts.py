@@ -14,6 +14,7 @@ from expectations.lifecycle import (
     PHASE_DESCRIPTIONS,
     reachable,
 )
+from expectations.publication import PUBLICATION
 from expectations.segments import CHURN_BANDS, CUSTOMER_SEGMENTS, VALUE_TIERS
 from expectations.tables import LAKE, TABLES, WAREHOUSE, table
 
@@ -25,6 +26,12 @@ EACH_TABLE = pytest.mark.parametrize("owner", TABLES.values(), ids=lambda t: t.n
 # Hashes, sketches and places in a histogram count nothing.
 CODE = re.compile("_hash$|_id$|_bits(_[01])?$|bucket$")
 WITHOUT_UNIT = {"source_line", "model_version", "publish_id", "checks_passed", "checks_warned", "value"}
+# Statistics have none, nor has what is in the unit of another column.
+WITHOUT_UNIT |= {"silhouette", "stability", "refit_agreement", "auc", "brier_score", "calibration_error"}
+WITHOUT_UNIT |= {"low", "high", "observed", "budget_weight"}
+
+OWN_MEANING = {"kind", "risk_band"}
+"""Names whose meaning is their table's."""
 
 # The unit that a name's ending promises.
 SUFFIX_UNITS = {
@@ -68,7 +75,7 @@ def test_numbers_bear_their_unit(owner, column):
 @EACH_COLUMN
 def test_counts_shares_and_probabilities_are_bounded(owner, column):
     if column.unit in ("share", "probability"):
-        assert (column.minimum, column.maximum) == (0, 1)
+        assert (column.minimum, column.maximum) == (-1 if column.name.endswith("_change") else 0, 1)
     if column.unit and column.type != "double":
         assert column.minimum is not None
 
@@ -77,14 +84,16 @@ def test_one_name_means_one_thing_in_every_table():
     seen = {}
     for owner, column in COLUMNS:
         found = (column.type, column.unit, column.values)
-        first = seen.setdefault(column.name, (owner.name, found))
+        name = f"{owner.name}.{column.name}" if column.name in OWN_MEANING else column.name
+        first = seen.setdefault(name, (owner.name, found))
         assert first[1] == found, f"{column.name} differs between {first[0]} and {owner.name}"
 
 
 @EACH_TABLE
 def test_dates_end_in_date_and_times_in_time_or_at(owner):
     for column in owner.columns:
-        assert column.name.endswith(("_date", "_month", "_on", "_since")) == (column.type == "date"), column.name
+        is_date = column.name.endswith(("_date", "_month", "_on", "_since", "_with")) and column.name != "months_since"
+        assert is_date == (column.type == "date"), column.name
         assert column.name.endswith(("_time", "_at")) == (column.type == "timestamp"), column.name
 
 
@@ -121,7 +130,7 @@ def test_the_state_machine_lets_nobody_begin_anew():
 
 
 def test_the_register_knows_every_table_by_its_name():
-    assert {t.name for t in (*LAKE, *WAREHOUSE)} == TABLES.keys()
+    assert {t.name for t in (*LAKE, *WAREHOUSE, PUBLICATION)} == TABLES.keys()
     assert all(table(name) is found for name, found in TABLES.items())
     with pytest.raises(ValueError, match="no table 'unicorns'; known: events, "):
         table("unicorns")

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import shutil
+import struct
 import threading
 import time
 from collections import Counter
@@ -14,90 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from expectations.errors import DataError, SetupError, UnavailableError
-from expectations.lifecycle import LIFECYCLE_PHASES
-from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
+from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
 from expectations.version import REPOSITORY
 from jobs import publish, setup
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.marts import publish_switch, warehouse
+from jobs.marts.publish_staging import stage
 from jobs.marts.warehouse_ddl import VIEWS
-from jobs.schemas import arrow_schema
-
-DAY = date(2017, 12, 30)
-NEXT = DAY + timedelta(days=1)
-
-# Three customers: a prospect with every null there can be, and two whose numbers are awkward to print and to add up.
-ROWS = [
-    {
-        "customer_key": "c1", "value_tier": "low", "lifecycle_stage": "prospect", "churn_band": "high",
-        "purchase_probability_30d": 0.1, "expected_spend_30d": 0.0, "recency_days": None, "frequency_days": 0,
-        "monetary_value": None, "tenure_days": 0, "order_count": 0, "first_purchase_date": None,
-        "last_purchase_date": None, "purchase_amount_30d": 0.0, "purchase_amount_365d": 0.0, "gap_mean_days": None,
-    },
-    {
-        "customer_key": "c2", "value_tier": "high", "lifecycle_stage": "loyal", "churn_band": "low",
-        "purchase_probability_30d": 1.0, "expected_spend_30d": 0.1 + 0.2, "recency_days": 0, "frequency_days": 2**40,
-        "monetary_value": 1 / 3, "tenure_days": 2**31 - 1, "order_count": 7, "first_purchase_date": date(1999, 12, 31),
-        "last_purchase_date": DAY, "purchase_amount_30d": 1e15 + 0.5, "purchase_amount_365d": 123.25,
-        "gap_mean_days": 2 / 3,
-    },
-    {
-        "customer_key": "Ü,\t'\"\\\n", "value_tier": "high", "lifecycle_stage": "loyal", "churn_band": "low",
-        "purchase_probability_30d": 0.7, "expected_spend_30d": 0.7, "recency_days": 3, "frequency_days": 1,
-        "monetary_value": 2.5, "tenure_days": 3, "order_count": 1, "first_purchase_date": DAY,
-        "last_purchase_date": DAY, "purchase_amount_30d": 2.5, "purchase_amount_365d": 0.75, "gap_mean_days": None,
-    },
-]  # fmt: skip
-
-
-def segments(day=DAY, rows=ROWS, **changes):
-    """The rows with what follows from them; ``changes`` go into every row."""
-    return [
-        {
-            "snapshot_date": day, **row, "lifecycle_phase": LIFECYCLE_PHASES[row["lifecycle_stage"]],
-            "stage_since": day, "previous_stage": None, "cluster_id": None,
-            "churn_probability_30d": 1 - row["purchase_probability_30d"], "spend_if_purchase_30d": 1.0,
-            "churn_probability": 1 - row["purchase_probability_30d"], "churn_days": 30, "is_eligible": True,
-            **dict.fromkeys((f"purchase_probability_{days}d" for days in (7, 14, 60, 90)), 0.5),
-            **{f"expected_spend_{days}d_{end}": 1.0 for days in (30, 90) for end in ("low", "high")},
-            "expected_spend_90d": None, "clv_365d": 12.5, "is_clv_extrapolated": True,
-            "gap_last_days": None, "gap_mean_before_last_days": None, "purchase_days_365d": 0,
-            "return_amount_30d": 0.0, "return_amount_365d": 0.0,
-            "model_name": "purchase", "model_version": 3, **changes,
-        }
-        for row in rows
-    ]  # fmt: skip
-
-
-def write(home, rows, day=DAY, scored=None, cut=0.5):
-    """Into the lake as segment and score leave it. ``scored``: customers in scores, if not all of ``rows``."""
-    scores = [{name: row[name] for name in SCORES.column_names} for row in rows][:scored]
-    settings = {
-        "name": "high_value_from",
-        "value": cut,
-        "text": None,
-        "unit": "currency",
-        "origin": "computed",
-        "description": "Cut.",
-    }
-    parts = {CUSTOMER_SEGMENTS: rows, SCORES: scores, SEGMENT_SETTINGS: [{"snapshot_date": day, **settings}]}
-    for table, part in parts.items():
-        # Without the contract's "not null", which pyarrow would hold such rows to already here.
-        schema = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])
-        LakeTable(home, table).write_arrow(day, pa.Table.from_pylist(part, schema))
+from tests.jobs.published import DAY, NEXT, ROWS, empty_warehouse, segments, write
 
 
 @pytest.fixture
 def home(warehouse_home, tmp_path):
-    """The shared server with an empty warehouse, and an empty lake."""
-    with warehouse.connect(warehouse_home) as connection:
-        connection.execute("drop schema if exists marts, staging, warehouse cascade")
-    setup.create_warehouse(warehouse_home)
-    lake = warehouse_home.path / "lake"
-    lake.rename(tmp_path / "lake")
-    lake.mkdir()
-    return warehouse_home
+    return empty_warehouse(warehouse_home, tmp_path)
 
 
 def read(home, view, order="1, 2"):
@@ -183,33 +115,49 @@ def test_log_says_what_was_published(home):
     assert entry[9] == 0
 
 
-def test_digest_is_the_rows_text(home):
-    # Computed here from PostgreSQL's description of its text format, for rows whose numbers print the same everywhere.
-    rows = [row for row in segments() if row["customer_key"] == "c1"]
-    write(home, rows)
-
-    def text(value):
-        if value is None or isinstance(value, bool):
-            return {None: "\\N", True: "t", False: "f"}[value]
-        return f"{value:g}" if isinstance(value, float) else str(value)
-
-    lines = "".join("\t".join(text(row[name]) for name in CUSTOMER_SEGMENTS.column_names) + "\n" for row in rows)
-    assert publish.publish(home, DAY).content_digest == hashlib.sha256(lines.encode()).hexdigest()
-
-
-def digest_of(home, rows):
-    """Of staged rows alone: no audit, no switch."""
-    write(home, rows)
-    name = publish.load(home, CUSTOMER_SEGMENTS, DAY, LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([DAY]))
-    with warehouse.connect(home) as connection:
-        return publish.content_digest(connection, name)
+def binary(value):
+    """A field of COPY's binary form, by PostgreSQL's description of it: its length, then its bytes; no bytes, null."""
+    match value:
+        case None:
+            return struct.pack("!i", -1)
+        case bool():
+            return struct.pack("!i?", 1, value)
+        case str():
+            return struct.pack("!i", len(value.encode())) + value.encode()
+        case date():
+            return struct.pack("!ii", 4, (value - date(2000, 1, 1)).days)
+        case float():
+            return struct.pack("!id", 8, value)
+    raise TypeError(value)
 
 
-def test_digest_follows_the_rows(home):
-    digests = Counter()
-    for rows in (segments(), segments()[::-1], segments(recency_days=4), segments(monetary_value=None)):
-        digests[digest_of(home, rows)] += 1
-    assert sorted(digests.values()) == [1, 1, 2]  # the order does not matter, any value does
+def test_digest_is_that_of_the_rows_in_binary(home):
+    write(home, segments())
+    publish.publish(home, DAY)
+    rows = [(DAY, "high_value_from", 0.5, None, "currency", "computed", "Cut.")]
+    body = b"".join(struct.pack("!h", len(row)) + b"".join(map(binary, row)) for row in rows)
+    copied = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0) + body + struct.pack("!h", -1)
+    staged = stage(home, SEGMENT_SETTINGS, DAY)
+    assert staged.digest == hashlib.sha256(copied).hexdigest()
+
+
+def test_the_days_digest_covers_every_table_and_value(home):
+    def digest(**changes):
+        write(home, segments(**changes.pop("row", {})), **changes)
+        return publish.publish(home, DAY).content_digest
+
+    first = digest()
+    assert digest() == first
+    assert len({first, digest(cut=0.25), digest(row={"recency_days": 4}), digest(row={"monetary_value": None})}) == 4
+
+
+def test_rows_in_another_order_have_the_same_digest(home):
+    write(home, segments())
+    first = publish.publish(home, DAY).content_digest
+    table = LakeTable(home, CUSTOMER_SEGMENTS)
+    rows = table.read_arrow([DAY])
+    table.write_arrow(DAY, rows.take([2, 0, 1]), is_sorted=True)
+    assert publish.publish(home, DAY).content_digest == first
 
 
 def test_again_gives_equal_marts(home):
@@ -302,7 +250,8 @@ def test_failed_audit_publishes_nothing(home):
         "value_tier_unknown: expected one of top, high, medium, low; observed 2 of 4 rows",
         "expected_spend_30d_not_finite",
         "key_unique",
-        "nothing was published; the refused rows are in staging.customer_segments_v3_20171231_",
+        "nothing was published; the refused rows are in staging.",
+        "staging.customer_segments_v3_20171231_",
     ):
         assert part in str(raised.value)
     assert marts(home) == before
@@ -318,8 +267,8 @@ def test_failed_audit_publishes_nothing(home):
     [
         ([], None, r"row_count"),  # an empty snapshot must never replace a full one
         (segments()[:2] + segments(NEXT)[2:], None, r"another_day"),
-        (segments(), 2, r"3 customers have a segment, 2 a score"),
-        (segments()[:2] + segments(model_version=4)[2:], None, r"name 2: purchase/3, purchase/4"),
+        (segments(), 2, r"customers_match_scores: .*3 rows, 2 in lake/scores"),
+        (segments()[:2] + segments(model_version=4)[2:], None, r"one_model: .*at most 1 .*purchase/3, purchase/4"),
     ],
 )
 def test_audit_refuses(home, rows, scored, message):
@@ -339,7 +288,11 @@ def test_null_where_none_may_be_is_refused(home):
 
 
 def test_a_day_without_segments_is_named(home):
-    with pytest.raises(DataError, match=f"customer_segments has no partition for {DAY}"):
+    with pytest.raises(DataError, match=f"scores, customer_segments.* have no partition for {DAY}: run `python"):
+        publish.publish(home, DAY)
+    write(home, segments())
+    shutil.rmtree(LakeTable(home, SEGMENT_SETTINGS).folder(DAY))
+    with pytest.raises(DataError, match=r"^segment_settings has no .*`python -m jobs segment --ds 2017-12-30` first$"):
         publish.publish(home, DAY)
 
 
