@@ -1,0 +1,174 @@
+"""lake/customer_segments + the model version that scored the day → lake/churn_watchlist: whom to keep, and why."""
+
+import argparse
+import logging
+import sys
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from expectations.behaviour import FEATURE_NAMES, FEATURES
+from expectations.segments import CUSTOMER_SEGMENTS, SCORES
+from expectations.watch import CHURN_WATCHLIST
+from jobs.arguments import add_day, job_parser
+from jobs.home import Home
+from jobs.lake import LakeTable, recipe_of
+from jobs.settings import load_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from ml.predict import Predictor
+
+log = logging.getLogger(__name__)
+
+WEEK = timedelta(days=7)
+REASONS = 3
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """Who is listed. Meaning and unit of each field stand in ``DESCRIPTIONS``, which BI reads too."""
+
+    watch_probability_from: float = 0.5
+    watch_most_listed: int = 1000
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.watch_probability_from <= 1:
+            raise ValueError(f"watch_probability_from ({self.watch_probability_from:g}) must lie in 0..1")
+
+
+DESCRIPTIONS = {
+    "watch_probability_from": (
+        "probability",
+        "buyers whose churn probability is so high, or of band high, are watched",
+    ),
+    "watch_most_listed": ("customers", "at most so many customers are on the watch list, by spend at risk"),
+}
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("watch_churn", __doc__)
+    add_day(parser)
+    return parser
+
+
+def listed(customers: "pa.Table", settings: WatchSettings) -> "pa.Table":
+    """Who is watched, the most spend at risk first; equal ones in order of customer_key.
+
+    ``customers``: rows of customer_segments. Who paid nothing within a year leaves nothing to lose,
+    and who has churned by the rules of the lifecycle has left already.
+    """
+    import pyarrow.compute as pc
+
+    risk = customers["churn_probability"]
+    spend = pc.multiply(risk, customers["purchase_amount_365d"])
+    likely = pc.or_(pc.greater_equal(risk, settings.watch_probability_from), pc.equal(customers["churn_band"], "high"))
+    kept = pc.and_(likely, pc.and_(customers["is_eligible"], pc.greater(spend, 0)))
+    kept = pc.and_(kept, pc.not_equal(customers["lifecycle_stage"], "churned"))
+    rows = customers.append_column("spend_at_risk", pc.round(spend, 4)).filter(kept)
+    rows = rows.sort_by([("spend_at_risk", "descending"), ("customer_key", "ascending")])
+    return rows.slice(0, settings.watch_most_listed)
+
+
+def comparable(home: Home, day: date, model: tuple[str, int]) -> date | None:
+    """The newest scores of one to two weeks before, if ``model`` made them: two versions differ by more than customers.
+
+    None without such a day.
+    """
+    import pyarrow.compute as pc
+
+    scores = LakeTable(home, SCORES)
+    earlier = [known for known in scores.days() if day - 2 * WEEK <= known <= day - WEEK]
+    for known in reversed(earlier):
+        made_by = scores.read_arrow([known], ["model_name", "model_version"])
+        same = pc.and_(pc.equal(made_by["model_name"], model[0]), pc.equal(made_by["model_version"], model[1]))
+        if len(made_by) and pc.all(same).as_py():
+            return known
+    return None
+
+
+def changes(rows: "pa.Table", before: "pa.Table | None", day: date | None) -> "pa.Table":
+    """``rows`` with churn_probability_change and compared_with; null for customers that ``before`` does not know."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nothing = pa.nulls(len(rows), pa.float64())
+    earlier = nothing
+    if before is not None:
+        earlier = before["churn_probability"].take(pc.index_in(rows["customer_key"], before["customer_key"]))
+    change = pc.round(pc.subtract(rows["churn_probability"], earlier), 6)
+    when = pc.if_else(pc.is_valid(change), pa.scalar(day, pa.date32()), pa.scalar(None, pa.date32()))
+    return rows.append_column("churn_probability_change", change).append_column("compared_with", when)
+
+
+def reasons(
+    predictor: "Predictor", home: Home, day: date, keys: "pa.ChunkedArray", features: "pa.Table"
+) -> list[list[str | None]]:
+    """REASONS columns of words for customers ``keys``, in their order; nulls where the model can give no reasons.
+
+    ``features``: of all customers of the day: what is typical of them stands beside the customer's own numbers.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from ml.cohorts import inputs_of
+    from ml.reasons import reasons as reasons_of_model
+
+    mine = inputs_of(features.take(pc.index_in(keys, features["customer_key"])), day, home.path)
+    found = reasons_of_model(predictor.model, mine, REASONS, typical=medians(features))
+    if not (found.feature != "").any():
+        log.warning("the watch list of %s stands without reasons: %s", day, found.words[0, 0])
+    words = np.full((len(keys), REASONS), None, dtype=object)
+    words[:, : found.words.shape[1]] = np.where(found.feature != "", found.words, None)
+    return words.T.tolist()
+
+
+def medians(features: "pa.Table") -> "np.ndarray":
+    """(FEATURE_NAMES,): of those who have a value; NaN where nobody has."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    known = (pc.drop_null(features[name]).to_numpy() for name in FEATURE_NAMES)
+    return np.array([np.median(values) if len(values) else np.nan for values in known])
+
+
+def watched(home: Home, day: date, settings: WatchSettings) -> "pa.Table":
+    """Rows of the churn_watchlist contract."""
+    from ml.cohorts import INPUT_COLUMNS
+    from ml.predict import load_predictor
+
+    rows = listed(LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day]), settings)
+    if not len(rows):
+        return with_places(changes(rows, None, None), [[]] * REASONS)
+    model = rows["model_name"][0].as_py(), rows["model_version"][0].as_py()
+    known = comparable(home, day, model)
+    before = LakeTable(home, SCORES).read_arrow([known], ["customer_key", "churn_probability"]) if known else None
+    features = LakeTable(home, FEATURES).read_arrow([day], list(INPUT_COLUMNS))
+    words = reasons(load_predictor(*model, home.path), home, day, rows["customer_key"], features)
+    return with_places(changes(rows, before, known), words)
+
+
+def with_places(rows: "pa.Table", words: list[list[str | None]]) -> "pa.Table":
+    """Ranked ``rows`` with REASONS columns of ``words``, as the contract has them."""
+    import pyarrow as pa
+
+    added = {"rank": pa.array(range(1, len(rows) + 1), pa.int32())}
+    added |= {f"reason_{n + 1}": pa.array(column, pa.string()) for n, column in enumerate(words)}
+    for name, values in added.items():
+        rows = rows.append_column(name, values)
+    return rows.select(CHURN_WATCHLIST.column_names)
+
+
+def recipe(settings: WatchSettings) -> str:
+    """What makes a day's watch list, beside the model version that its rows name."""
+    return recipe_of(CHURN_WATCHLIST, sys.modules[__name__], settings)
+
+
+def main(args: argparse.Namespace) -> None:
+    home, day = Home.from_environment(args.home), args.ds
+    settings = load_settings(home, "watch", WatchSettings)
+    rows = watched(home, day, settings)
+    LakeTable(home, CHURN_WATCHLIST).write_arrow(day, rows, recipe(settings))
+    log.info("watching %s customers as of %s", f"{len(rows):,}", day)
