@@ -20,6 +20,7 @@ DAYS_PER_WEEK = 7.0
 """Parameters are in weeks, as published ones are."""
 
 PARETO = "pareto_nbd"
+SILENT_GAPS = "silent_gaps"
 FILE = "btyd.json"
 
 
@@ -48,6 +49,8 @@ class BuyTillYouDie:
     """``name`` says which. Fitted as of the latest cutoff of training or validation, since it asks for no labels.
 
     Of eligible customers who never bought: see ``NeverBought``.
+
+    typical  what the chance of a purchase is told from, silence in usual gaps → median of the buyers it was fitted on
     """
 
     uses_sequences: ClassVar[bool] = False
@@ -60,6 +63,7 @@ class BuyTillYouDie:
     buying: BetaGeometric | ParetoNbd | None = None
     worth: GammaGamma | None = None
     never_bought: NeverBought | None = None
+    typical: dict[str, float] = field(default_factory=dict)
 
     def fit(self, train: Examples, valid: Examples) -> None:
         """DataError if nobody bought, or nobody bought again."""
@@ -68,6 +72,7 @@ class BuyTillYouDie:
         latest = latest.rows((latest.cutoffs == latest.cutoffs.max()) & has_bought(latest))
         if not len(latest):
             raise DataError(f"{self.name} needs customers who bought; there are none as of the latest cutoff")
+        self.typical = typical_life(latest)
         histories = histories_of(latest)
         if self.name == PARETO:
             self.buying = ParetoNbd.fit(histories)
@@ -146,7 +151,7 @@ class BuyTillYouDie:
     def save(self, folder: Path) -> None:
         parts = {name: getattr(self, name) for name in ("horizons", "buying", "worth", "never_bought")}
         state = {name: asdict(part) if part is not None else None for name, part in parts.items()}
-        state |= {"name": self.name, "seed": self.seed, "budget": self.budget}
+        state |= {"name": self.name, "seed": self.seed, "budget": self.budget, "typical": self.typical}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_text(json.dumps(state, indent=1) + "\n")
 
@@ -161,6 +166,7 @@ class BuyTillYouDie:
             budget=state["budget"],
             horizons=Horizons.of(state["horizons"]),
             buying=kind(**state["buying"]),
+            typical=state.get("typical", {}),
             worth=GammaGamma(**state["worth"]) if state["worth"] else None,
             never_bought=NeverBought(
                 **{key: tuple(value) if isinstance(value, list) else value for key, value in never}
@@ -172,6 +178,17 @@ def histories_of(inputs: Inputs) -> Histories:
     """Histories, in weeks, of customers all of whom bought."""
     age, silent = inputs.life["first_purchase_age_days"], inputs.life["recency_days"]
     return Histories.of(inputs.life["frequency_days"] - 1, (age - silent) / DAYS_PER_WEEK, age / DAYS_PER_WEEK)
+
+
+def typical_life(buyers: Inputs) -> dict[str, float]:
+    """Medians of what their histories are made of, silence last: in usual gaps."""
+    life = buyers.life | {SILENT_GAPS: buyers.life["recency_days"] / usual_gap(buyers.life)}
+    return {name: float(np.median(life[name])) for name in ("first_purchase_age_days", "frequency_days", SILENT_GAPS)}
+
+
+def usual_gap(life: dict[str, np.ndarray]) -> np.ndarray:
+    """(rows,): days a purchase, since the first."""
+    return np.maximum(life["first_purchase_age_days"], 1.0) / life["frequency_days"]
 
 
 def has_bought(inputs: Inputs) -> np.ndarray:

@@ -30,7 +30,7 @@ LEAST = 1e-9
 
 @dataclass
 class BtydLogistic:
-    """weights: of COLUMNS, then the intercept."""
+    """weights: of COLUMNS, then the intercept. typical: as of the Pareto/NBD, and the worth that weighs here too."""
 
     uses_sequences: ClassVar[bool] = False
 
@@ -40,6 +40,7 @@ class BtydLogistic:
     history: dict[str, list[float]] = field(default_factory=dict)
     buying: BuyTillYouDie | None = None
     weights: np.ndarray | None = None
+    typical: dict[str, float] = field(default_factory=dict)
 
     @property
     def horizons(self) -> Horizons:
@@ -52,6 +53,8 @@ class BtydLogistic:
         self.buying = BuyTillYouDie(PARETO, self.seed, self.budget)
         self.buying.fit(train, valid)
         rows = train.rows(has_bought(train.inputs))
+        worth = float(np.nanmedian(rows.inputs.life["monetary_value"]))
+        self.typical = {"monetary_value": worth} | self.buying.typical
         at_risk = rows.at_risk().ravel()
         design, events = self._design(rows.inputs)[at_risk], rows.is_event().ravel()[at_risk]
         if len(set(events)) < 2:
@@ -93,6 +96,7 @@ class BtydLogistic:
     def save(self, folder: Path) -> None:
         self.buying.save(folder)
         state = {"name": self.name, "seed": self.seed, "budget": self.budget, "weights": self.weights.tolist()}
+        state["typical"] = self.typical
         (folder / FILE).write_text(json.dumps(state, indent=1) + "\n")
 
     @classmethod

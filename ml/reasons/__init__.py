@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expectations.behaviour import FEATURE_NAMES
+from expectations.errors import SetupError
 from ml.examples import Inputs
 from ml.models.base import Model
 from ml.reasons.words import CHURN, PURCHASE, family, in_words
@@ -13,7 +14,11 @@ from ml.reasons.words import CHURN, PURCHASE, family, in_words
 if TYPE_CHECKING:
     from ml.reasons.attribution import Attribution
 
-__all__ = ["CHURN", "PURCHASE", "Reasons", "in_words", "reasons", "reasons_of"]
+__all__ = ["CHURN", "PURCHASE", "NoReasons", "Reasons", "in_words", "reasons", "reasons_of"]
+
+
+class NoReasons(SetupError):
+    """The model is of a kind of which nobody can tell exactly what moved it."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,20 @@ class Reasons:
 def reasons(
     model: Model, inputs: Inputs, n: int = 3, towards: str | None = CHURN, typical: np.ndarray | None = None
 ) -> Reasons:
-    """The ``n`` strongest reasons of each customer, of a model that ``attribute`` can explain.
+    """The ``n`` strongest reasons of each customer; of a model that gives none, the first ``words`` say so.
 
     towards  CHURN or PURCHASE: reasons for that alone; None: either
     typical  (features,) to compare with in words; the median of ``inputs`` if not given
     """
-    from ml.reasons.attribution import attribute
+    from ml.reasons.attribution import attribute, unwrapped
 
-    return reasons_of(attribute(model, inputs), inputs, n, towards, typical)
+    try:
+        found = attribute(model, inputs)
+    except NoReasons:
+        nothing, words = np.full((len(inputs), n), "", dtype=object), np.full((len(inputs), n), "", dtype=object)
+        words[:, 0] = f"{unwrapped(model)[0].name} gives no reasons"
+        return Reasons(nothing, nothing, np.zeros((len(inputs), n)), words)
+    return reasons_of(found, inputs, n, towards, typical)
 
 
 def reasons_of(
@@ -77,6 +88,7 @@ def _words(feature: np.ndarray, direction: np.ndarray, inputs: Inputs, typical: 
     import warnings
 
     place = {name: n for n, name in enumerate(FEATURE_NAMES)}
+    own = {name: own_values(inputs, name) for name in np.unique(feature[feature != ""])}
     if typical is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about features nobody has a value of
@@ -85,7 +97,12 @@ def _words(feature: np.ndarray, direction: np.ndarray, inputs: Inputs, typical: 
     words = np.full(feature.shape, "", dtype=object)
     for row, slot in zip(*np.nonzero(feature != ""), strict=True):
         name = feature[row, slot]
-        n = place.get(name)
-        value, usual = (inputs.features[row, n], typical[n]) if n is not None else (np.nan, np.nan)
+        value = np.nan if own[name] is None else own[name][row]
+        usual = typical[place[name]] if name in place else np.nan
         words[row, slot] = in_words(name, float(value), direction[row, slot], float(usual), float(gaps[row]))
     return words
+
+
+def own_values(inputs: Inputs, name: str) -> np.ndarray | None:
+    """(rows,) of what contributions are named after: a feature or a number of a life; None for what is neither."""
+    return inputs.features[:, FEATURE_NAMES.index(name)] if name in FEATURE_NAMES else inputs.life.get(name)

@@ -8,6 +8,7 @@ import pandas as pd
 from expectations.behaviour import FEATURE_NAMES
 from ml.examples import Examples, Inputs
 from ml.models.base import Model
+from ml.reasons import own_values
 from ml.reasons.attribution import Attribution
 from ml.reasons.words import EVENTS_FAMILY, family
 from ml.scoring_rules import auc
@@ -24,12 +25,10 @@ def sample(examples: Examples, rows: int = SAMPLE_ROWS) -> Examples:
 
 def importance(found: Attribution, inputs: Inputs) -> pd.DataFrame:
     """One row a feature, the largest first: mean size of its contribution, and which way more of it points."""
-    columns = {name: n for n, name in enumerate(FEATURE_NAMES)}
     rows = []
     for n, name in enumerate(found.names):
-        values = inputs.features[:, columns[name]] if name in columns else None
         parts = found.contributions[:, n]
-        rows.append((name, family(name), float(np.abs(parts).mean()), _direction(values, parts)))
+        rows.append((name, family(name), float(np.abs(parts).mean()), _direction(own_values(inputs, name), parts)))
     told = pd.DataFrame(rows, columns=["feature", "family", "mean_absolute_contribution", "more_of_it_speaks_for"])
     order = ["mean_absolute_contribution", "feature"]
     return told.sort_values(order, ascending=[False, True], ignore_index=True)

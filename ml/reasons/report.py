@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from expectations.behaviour import FEATURE_NAMES
-from expectations.errors import SetupError
 from ml.examples import Examples
 from ml.forecast import Forecast
 from ml.models.base import Model
 from ml.plots.style import MODEL, OTHERS, REFERENCE, new_figure, save
-from ml.reasons import reasons_of
+from ml.reasons import NoReasons, own_values, reasons_of
 from ml.reasons.attribution import Attribution, attribute
 from ml.reasons.importance import importance, lost_by_shuffling, sample
 
@@ -30,14 +28,16 @@ def write_reasons(
     chosen = sample(examples)
     try:
         found = attribute(model, chosen.inputs)
-    except SetupError:
+    except NoReasons:
         return False
     told = importance(found, chosen.inputs)
     told.to_csv(folder / "importance.csv", index=False, float_format="%.6g")
-    lost = lost_by_shuffling(model, chosen, seed)
-    figure, (features, families) = new_figure(2, width=11.5)
+    # The numbers of a life hang together: shuffled one by one, they would be of lives that cannot be.
+    lost = {} if getattr(model, "typical", None) else lost_by_shuffling(model, chosen, seed)
+    figure, (features, *families) = new_figure(2 if lost else 1, width=11.5 if lost else 6)
     _bars(features, told)
-    _families(families, lost, found.days)
+    for axes in families:
+        _families(axes, lost, found.days)
     save(figure, folder / "importance.png", title)
     figure, (axes,) = new_figure(1, width=8.2)
     _swarm(axes, found, chosen, told["feature"].head(SWARM_FEATURES).tolist())
@@ -71,11 +71,11 @@ def _families(axes: Axes, lost: dict[str, float], days: int) -> None:
 
 def _swarm(axes: Axes, found: Attribution, examples: Examples, names: list[str]) -> None:
     """A dot a customer and feature: how far it moves the prediction, coloured by the feature's own rank."""
-    columns = {name: n for n, name in enumerate(FEATURE_NAMES)}
     drawn = None
     for height, name in enumerate(reversed(names)):
         parts = -found.contributions[:, found.names.index(name)]
-        colour = _ranks(examples.inputs.features[:, columns[name]]) if name in columns else np.full(len(parts), np.nan)
+        values = own_values(examples.inputs, name)
+        colour = np.full(len(parts), np.nan) if values is None else _ranks(values)
         place, known = height + _jitter(parts), ~np.isnan(colour)
         axes.scatter(parts[~known], place[~known], s=4, color=REFERENCE, linewidths=0)
         drawn = axes.scatter(

@@ -5,15 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from expectations.behaviour import FEATURE_NAMES
-from expectations.errors import SetupError
 from ml.impute import Imputer
-from ml.models.hazard import Hazard
+from ml.models.hazard import EPSILON, Hazard
+from ml.reasons import NoReasons
 
+SMALLEST_MOVE = 1e-9
 Margin = tuple[float, np.ndarray]
 """Base, and (rows, columns): together the log-odds that the classifier gives."""
 
@@ -52,7 +53,7 @@ class _Given:
 
 
 def margin(classifier: BaseEstimator, design: np.ndarray) -> Margin:
-    """Base and contributions of each column of ``design``; SetupError for a classifier that nothing exact is known of.
+    """Base and contributions of each column of ``design``; NoReasons for a classifier that nothing exact is known of.
 
     Trees: the path-dependent Shapley values of Lundberg et al. (2020). Linear: weight times distance from the mean.
     """
@@ -62,11 +63,34 @@ def margin(classifier: BaseEstimator, design: np.ndarray) -> Margin:
         read = step.transform(read)
     if hasattr(last, "coef_") and hasattr(last, "predict_proba"):
         return float(last.intercept_[0]), _columns(read * last.coef_[0], steps, design.shape[1])
+    if hasattr(last, "calibrated_classifiers_"):
+        base, weights = _behind_a_sigmoid(last)
+        return base, _columns(read * weights, steps, design.shape[1])
+    if hasattr(last, "estimators_"):
+        return _forest(last, read)
     if hasattr(last, "decision_function") and hasattr(last, "_predictors"):
         return _trees(last, read)
-    raise SetupError(
-        f"{type(last).__name__} gives no exact reasons; gradient boosting, logistic regression and networks do"
-    )
+    raise NoReasons(f"{type(last).__name__} gives no exact reasons")
+
+
+def _behind_a_sigmoid(classifier: BaseEstimator) -> tuple[float, np.ndarray]:
+    """Intercept and weights of the log-odds that a sigmoid makes of the margin of a linear classifier."""
+    (fitted,) = classifier.calibrated_classifiers_
+    sigmoid, line = fitted.calibrators[0], fitted.estimator
+    return float(-(sigmoid.a_ * line.intercept_[0] + sigmoid.b_)), -sigmoid.a_ * line.coef_[0]
+
+
+def _forest(classifier: BaseEstimator, read: np.ndarray) -> Margin:
+    """A forest's trees vote with probabilities: what columns make of these is handed on to log-odds in proportion."""
+    from shap import TreeExplainer
+
+    explainer = TreeExplainer(classifier)
+    base, parts = explainer.expected_value[1], explainer.shap_values(read, check_additivity=False)[..., 1]
+    moved = parts.sum(axis=1)
+    began, ended = (logit(np.clip(chance, EPSILON, 1 - EPSILON)) for chance in (base, base + moved))
+    still = np.abs(moved) < SMALLEST_MOVE
+    times = np.where(still, 1 / (base * (1 - base)), (ended - began) / np.where(still, 1.0, moved))
+    return float(began), parts * times[:, None]
 
 
 def _trees(classifier: BaseEstimator, read: np.ndarray) -> Margin:
@@ -82,7 +106,7 @@ def _columns(parts: np.ndarray, steps: list[BaseEstimator], columns: int) -> np.
     missing = [step.nullable_ for step in steps if isinstance(step, Imputer)]
     owners = np.concatenate([np.arange(columns), *missing])
     if len(owners) != parts.shape[1]:
-        raise SetupError("this model reads other columns than the features: its reasons cannot be told")
+        raise NoReasons("this model reads other columns than the features: its reasons cannot be told")
     found = np.zeros((len(parts), columns))
     np.add.at(found.T, owners, parts.T)
     return found

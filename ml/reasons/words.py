@@ -31,6 +31,8 @@ def _count(family: str, things: str) -> Phrase:
 
 PHRASES = {
     "recency_days": Phrase("silence", "no purchase for {n} days", "bought today", "has never bought"),
+    "first_purchase_age_days": Phrase("age as a customer", "first bought {n} days ago", "first bought today"),
+    "frequency_days": _count("purchases", "days with a purchase so far"),
     "gap_mean_days": Phrase("rhythm", "buys every {n} days", null="has bought on one day at most"),
     "gap_deviation_days": Phrase(
         "rhythm", "gaps between purchases vary by {n} days", "buys at even gaps", "has bought on two days at most"

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from expectations.behaviour import FEATURE_NAMES
-from expectations.errors import SetupError
 from ml.calibrate import Calibrated, Calibration, Curve
 from ml.encoders.network import Config, CustomerNetwork
 from ml.encoders.train import reproducible
@@ -21,7 +20,7 @@ from ml.models import make
 from ml.models.hazard import Hazard
 from ml.models.sequence import Sequence
 from ml.models.stack import Stack
-from ml.reasons import CHURN, PURCHASE, in_words, reasons, reasons_of
+from ml.reasons import CHURN, PURCHASE, NoReasons, in_words, reasons, reasons_of
 from ml.reasons.attribution import attribute
 from ml.reasons.composition import factors, log_odds
 from ml.reasons.importance import importance, lost_by_shuffling
@@ -68,7 +67,17 @@ def odds_of(model, inputs, days: int) -> np.ndarray:
 # ---- contributions
 
 
-@pytest.mark.parametrize("name", ["boosting", "regression"])
+@pytest.fixture(scope="module")
+def forest(examples):
+    return fitted("random_forest", examples)
+
+
+@pytest.fixture(scope="module")
+def svm(examples):
+    return fitted("linear_svm", examples)
+
+
+@pytest.mark.parametrize("name", ["boosting", "regression", "forest", "svm"])
 # Days: an edge; the churn horizon; the middle of an interval; the whole.
 @pytest.mark.parametrize("days", [7, 30, 22, 60])
 def test_contributions_add_up_to_the_prediction(name, days, request, examples):
@@ -272,11 +281,24 @@ def test_a_rule_of_one_column_is_told_by_its_feature(examples):
     assert set(reasons(model, examples.inputs).feature[QUIET, 0]) == {"recency_days"}
 
 
-def test_a_model_that_cannot_tell_says_so(examples):
+def test_a_forest_tells_the_planted_cause_too(forest, examples):
+    found = reasons(forest, examples.inputs.rows(QUIET))
+    assert (found.feature[:, 0] == "recency_days").mean() > 0.9
+
+
+def test_a_model_that_cannot_tell_says_so_in_words(examples, sequences, tmp_path):
     model = Calibrated(make("past_spend"))
     model.fit(examples, told_examples(seed=1))
-    with pytest.raises(SetupError, match="cannot be told"):
-        reasons(model, examples.inputs)
+    with pytest.raises(NoReasons, match="cannot be told"):
+        attribute(model, examples.inputs)
+    found = reasons(model, examples.inputs)
+    assert set(found.words[:, 0]) == {"past_spend gives no reasons"}
+    assert not found.words[:, 1:].any()
+    assert not found.feature.any()
+    assert not write_reasons(tmp_path, "pets (simulated)", model, examples, model.predict(examples.inputs))
+    # A network of counts by week has no tokens to follow.
+    told = reasons(network_model(sequences, "channels"), encoder_rows.make_inputs(sequences, len(LENGTHS)))
+    assert set(told.words[:, 0]) == {"channels gives no reasons"}
 
 
 def test_importance_finds_the_planted_feature(boosting, examples):
