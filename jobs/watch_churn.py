@@ -106,7 +106,7 @@ def changes(rows: "pa.Table", before: "pa.Table | None", day: date | None) -> "p
 def reasons(
     predictor: "Predictor", home: Home, day: date, keys: "pa.ChunkedArray", features: "pa.Table"
 ) -> list[list[str | None]]:
-    """REASONS columns of words for customers ``keys``, in their order; nulls where the model can give no reasons.
+    """REASONS columns of words for customers ``keys``, in their order; a model that gives none says so in the first.
 
     ``features``: of all customers of the day: what is typical of them stands beside the customer's own numbers.
     """
@@ -121,7 +121,7 @@ def reasons(
     if not (found.feature != "").any():
         log.warning("the watch list of %s stands without reasons: %s", day, found.words[0, 0])
     words = np.full((len(keys), REASONS), None, dtype=object)
-    words[:, : found.words.shape[1]] = np.where(found.feature != "", found.words, None)
+    words[:, : found.words.shape[1]] = np.where(found.words != "", found.words, None)
     return words.T.tolist()
 
 

@@ -117,8 +117,9 @@ def test_the_planted_cause_is_the_first_reason_in_the_customers_own_numbers(home
     assert words == [["no purchase for 62 days (usual gap 12)"] * 2, [None] * 2, [None] * 2]
 
 
-def test_a_model_without_reasons_leaves_them_empty_and_says_so_once(home, examples, features, caplog):
-    assert explained("past_spend", home, examples, features) == [[None] * 2] * 3
+def test_a_model_without_reasons_says_so_in_words_and_once_in_the_log(home, examples, features, caplog):
+    words = explained("past_spend", home, examples, features)
+    assert words == [["past_spend gives no reasons"] * 2, [None] * 2, [None] * 2]
     (line,) = caplog.records
     assert line.getMessage().endswith("stands without reasons: past_spend gives no reasons")
 
