@@ -12,7 +12,10 @@ from jobs.schemas import arrow_schema
 from jobs.segments.settings import DayCuts, SegmentSettings, setting_row, settings_rows
 from jobs.settings import load_settings
 
-PARTS: dict[str, tuple[str, str]] = {}
+PARTS: dict[str, tuple[str, str]] = {
+    "watch": ("jobs.watch_churn", "WatchSettings"),
+    "risk": ("jobs.risk.settings", "RiskSettings"),
+}
 """Section of settings.yaml → its module, which holds DESCRIPTIONS (name → unit, meaning), and dataclass."""
 
 

@@ -18,6 +18,7 @@ from expectations.lifecycle import GONE, LIFECYCLE_STAGES, STAGE_TRANSITIONS, UN
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
 from jobs import segment
 from jobs.lake import LakeTable
+from jobs.segments.shown import PARTS
 from jobs.segments.snapshots import line_after, line_before, snapshot_before
 from jobs.segments.transitions import stage_transitions
 from tests.jobs.segment_rows import DAY, NEVER, customer, table_of, write_day
@@ -257,6 +258,22 @@ def test_settings_stand_beside_the_rows_they_made(home):
     assert (rows["medium_value_from"]["value"], rows["medium_value_from"]["unit"]) == (0.45, "probability")
     tiers = Counter(tier for (tier,) in of(home, DAY, "value_tier").values())
     assert tiers == {"top": 1, "high": 2, "medium": 2, "low": 5}
+
+
+def test_settings_of_the_other_parts_stand_there_too(home):
+    write_day(home, DAY, customer())
+    run(home, "--ds", DAY)
+    (home.path / "settings.yaml").write_text("watch: {most_listed: 7}\n")
+    assert not segment.is_fresh(home, DAY)
+    run(home, "--ds", DAY)
+    rows = LakeTable(home, SEGMENT_SETTINGS).read_arrow([DAY]).to_pylist()
+    by_name = {row["name"]: row for row in rows}
+    assert len(by_name) == len(rows)
+    assert {name.partition(".")[0] for name in by_name if "." in name} == PARTS.keys()
+    assert (by_name["watch.most_listed"]["value"], by_name["watch.most_listed"]["unit"]) == (
+        7.0,
+        "customers",
+    )
 
 
 def test_dates_of_a_range_must_be_in_order(home):
