@@ -14,7 +14,8 @@ _RANK = Column(name="rank", type="int32", minimum=1, unit="places", description=
 
 CHURN_WATCHLIST = Table(
     name="churn_watchlist",
-    description="Customers worth keeping who are likely to leave, the most money at stake first, and why.",
+    description="Customers worth keeping who are likely to leave, the most money at stake first, and why. "
+    "Those of stage churned have left already.",
     grain="one row per listed customer and snapshot date",
     key=("snapshot_date", "customer_key"),
     partition="snapshot_date",

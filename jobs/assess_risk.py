@@ -5,6 +5,7 @@ Signals for a person to look at, no verdicts. Kinds of risk and their reasons: d
 
 import argparse
 import logging
+import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -53,12 +54,35 @@ def find_all(
     ]
 
 
+def columns_needed(home: Home) -> list[str]:
+    """Of features: those that rules and anomalies read, and all that models read where the shop has marked cases."""
+    from expectations.behaviour import FEATURE_NAMES
+    from jobs.risk import returns, unusual
+    from ml.risk.labels import labels_file
+
+    marked = FEATURE_NAMES if labels_file(home.path).is_file() else ()
+    return list(dict.fromkeys(("customer_key", *returns.NEEDED, *unusual.NEEDED, *marked)))
+
+
 def recipe(settings: RiskSettings, labels: bytes) -> str:
     """What makes a day's alerts: code of the rules, settings and the cases that the shop has marked."""
     from jobs.risk import bursts, copies, listing, reading, returns, reviewers, robots, takeovers, unusual
     from ml.risk import anomaly, labelled
 
-    modules = (bursts, copies, listing, reading, returns, reviewers, robots, takeovers, unusual, anomaly, labelled)
+    modules = (
+        sys.modules[__name__],
+        bursts,
+        copies,
+        listing,
+        reading,
+        returns,
+        reviewers,
+        robots,
+        takeovers,
+        unusual,
+        anomaly,
+        labelled,
+    )
     return recipe_of(RISK_ALERTS, *modules, settings, labels)
 
 
@@ -71,7 +95,7 @@ def main(args: argparse.Namespace) -> None:
 
     home, day = Home.from_environment(args.home), args.ds
     settings = load_settings(home, "risk", RiskSettings)
-    features = LakeTable(home, FEATURES).read_arrow([day])
+    features = LakeTable(home, FEATURES).read_arrow([day], columns_needed(home))
     with open_engine(args.engine) as spark:
         behaviour = read_behaviour(spark, home, window_of(day, settings), settings)
     found = find_all(home, day, behaviour, features, settings)

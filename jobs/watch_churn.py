@@ -31,20 +31,20 @@ REASONS = 3
 class WatchSettings:
     """Who is listed. Meaning and unit of each field stand in ``DESCRIPTIONS``, which BI reads too."""
 
-    watch_probability_from: float = 0.5
-    watch_most_listed: int = 1000
+    probability_from: float = 0.5
+    most_listed: int = 1000
 
     def __post_init__(self) -> None:
-        if not 0 <= self.watch_probability_from <= 1:
-            raise ValueError(f"watch_probability_from ({self.watch_probability_from:g}) must lie in 0..1")
+        if not 0 <= self.probability_from <= 1:
+            raise ValueError(f"probability_from ({self.probability_from:g}) must lie in 0..1")
 
 
 DESCRIPTIONS = {
-    "watch_probability_from": (
+    "probability_from": (
         "probability",
         "buyers whose churn probability is so high, or of band high, are watched",
     ),
-    "watch_most_listed": ("customers", "at most so many customers are on the watch list, by spend at risk"),
+    "most_listed": ("customers", "at most so many customers are on the watch list, by spend at risk"),
 }
 
 
@@ -64,12 +64,12 @@ def listed(customers: "pa.Table", settings: WatchSettings) -> "pa.Table":
 
     risk = customers["churn_probability"]
     spend = pc.multiply(risk, customers["purchase_amount_365d"])
-    likely = pc.or_(pc.greater_equal(risk, settings.watch_probability_from), pc.equal(customers["churn_band"], "high"))
+    likely = pc.or_(pc.greater_equal(risk, settings.probability_from), pc.equal(customers["churn_band"], "high"))
     kept = pc.and_(likely, pc.and_(customers["is_eligible"], pc.greater(spend, 0)))
     kept = pc.and_(kept, pc.not_equal(customers["lifecycle_stage"], "churned"))
     rows = customers.append_column("spend_at_risk", pc.round(spend, 4)).filter(kept)
     rows = rows.sort_by([("spend_at_risk", "descending"), ("customer_key", "ascending")])
-    return rows.slice(0, settings.watch_most_listed)
+    return rows.slice(0, settings.most_listed)
 
 
 def comparable(home: Home, day: date, model: tuple[str, int]) -> date | None:

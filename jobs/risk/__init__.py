@@ -1,0 +1,1 @@
+"""Whose behaviour looks fraudulent, abusive or automated: rules over events, and what is unlike all others."""

@@ -32,18 +32,18 @@ class Found:
 
 def cap(customers: int, settings: RiskSettings) -> int:
     """How many customers of ``customers`` a kind may list."""
-    share = max(LEAST_LISTED, math.ceil(customers * settings.risk_listed_share))
-    return min(settings.risk_most_listed, share)
+    share = max(LEAST_LISTED, math.ceil(customers * settings.listed_share))
+    return min(settings.most_listed, share)
 
 
 def alerts(found: Found, day: date, customers: int, settings: RiskSettings) -> pa.Table:
     """Rows of the contract, the riskiest first; equal scores in order of customer_key."""
     rows = found.rows.assign(score=found.rows["score"].round(DECIMALS))
-    rows = rows[rows["score"] >= settings.risk_medium_from]
+    rows = rows[rows["score"] >= settings.medium_from]
     rows = rows.sort_values(["score", "customer_key", "event_date"], ascending=[False, True, True], kind="stable")
     rows = rows.drop_duplicates("customer_key").head(cap(customers, settings))
     told = [(*found.words(row)[:3], None, None, None)[:3] for row in rows.itertuples()]
-    high = rows["score"] >= settings.risk_high_from
+    high = rows["score"] >= settings.high_from
     columns = {
         "snapshot_date": [day] * len(rows),
         "customer_key": rows["customer_key"].tolist(),

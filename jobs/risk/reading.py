@@ -26,8 +26,8 @@ class Window:
 
 
 def window_of(day: date, settings: RiskSettings) -> Window:
-    first = day - timedelta(days=settings.risk_window_days - 1)
-    return Window(first - timedelta(days=settings.risk_history_days), first, day)
+    first = day - timedelta(days=settings.window_days - 1)
+    return Window(first - timedelta(days=settings.history_days), first, day)
 
 
 def deliveries(home: Home, window: Window) -> list[date]:

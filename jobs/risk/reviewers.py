@@ -15,7 +15,7 @@ def find_reviewers(reviews: pd.DataFrame, settings: RiskSettings) -> Found:
     """``reviews``: see jobs.risk.reading.reviews. Each customer's strongest sign counts, the others are told beside."""
     reviews = reviews.assign(group=text_groups(reviews["text"], settings.review_similarity))
     signs = pd.concat([_of_a_day(reviews, settings), _copies(reviews, settings), _crowds(reviews, settings)])
-    told = dict(list(signs[signs["score"] >= settings.risk_medium_from].groupby("customer_key")))
+    told = dict(list(signs[signs["score"] >= settings.medium_from].groupby("customer_key")))
     return Found("review_abuse", signs, lambda row: _words(told[row.customer_key]))
 
 
@@ -49,7 +49,7 @@ def _crowds(reviews: pd.DataFrame, settings: RiskSettings) -> pd.DataFrame:
     daily["usual"] = np.maximum(others / days, 1)
     rarity = -poisson.logsf(daily["number"] - 1, daily["usual"]) / np.log(10)
     daily["score"] = beyond(rarity, settings.review_crowd_surprise)
-    found = once.merge(daily[daily["score"] >= settings.risk_medium_from], on=["group", "event_date"])
+    found = once.merge(daily[daily["score"] >= settings.medium_from], on=["group", "event_date"])
     return _signs(found, "crowd", found["score"])
 
 

@@ -9,12 +9,12 @@ import numpy as np
 class RiskSettings:
     """What decides a risk alert. Meaning and unit of each field stand in ``DESCRIPTIONS``, which BI reads too."""
 
-    risk_window_days: int = 30
-    risk_history_days: int = 90
-    risk_medium_from: float = 1 / 2
-    risk_high_from: float = 2 / 3
-    risk_most_listed: int = 1000
-    risk_listed_share: float = 0.01
+    window_days: int = 30
+    history_days: int = 90
+    medium_from: float = 1 / 2
+    high_from: float = 2 / 3
+    most_listed: int = 1000
+    listed_share: float = 0.01
     velocity_minutes: float = 60
     velocity_orders: float = 5
     velocity_payments: float = 3
@@ -34,12 +34,11 @@ class RiskSettings:
     labelled_probability: float = 0.2
 
     def __post_init__(self) -> None:
-        if not 0 < self.risk_medium_from < self.risk_high_from < 1:
+        if not 0 < self.medium_from < self.high_from < 1:
             raise ValueError(
-                f"risk_medium_from ({self.risk_medium_from:g}) must lie below risk_high_from "
-                f"({self.risk_high_from:g}), both within 0..1"
+                f"medium_from ({self.medium_from:g}) must lie below high_from ({self.high_from:g}), both within 0..1"
             )
-        for name in ("risk_listed_share", "return_confidence", "return_least_share", "review_similarity"):
+        for name in ("listed_share", "return_confidence", "return_least_share", "review_similarity"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must lie in 0..1, above 0")
         for field in fields(self):
@@ -49,16 +48,16 @@ class RiskSettings:
     @property
     def least_ratio(self) -> float:
         """How many times its bound a value has to be for band medium."""
-        return self.risk_medium_from / (1 - self.risk_medium_from)
+        return self.medium_from / (1 - self.medium_from)
 
 
 DESCRIPTIONS = {
-    "risk_window_days": ("days", "an alert is of an event of so many days up to the snapshot"),
-    "risk_history_days": ("days", "orders of so many days before the window tell what is usual of a customer"),
-    "risk_medium_from": ("score", "risk score from here is band medium; below, nobody is listed"),
-    "risk_high_from": ("score", "risk score from here is band high"),
-    "risk_most_listed": ("customers", "at most so many customers are listed by kind"),
-    "risk_listed_share": ("share", "at most such a share of the snapshot's customers is listed by kind, but ten"),
+    "window_days": ("days", "an alert is of an event of so many days up to the snapshot"),
+    "history_days": ("days", "orders of so many days before the window tell what is usual of a customer"),
+    "medium_from": ("score", "risk score from here is band medium; below, nobody is listed"),
+    "high_from": ("score", "risk score from here is band high"),
+    "most_listed": ("customers", "at most so many customers are listed by kind"),
+    "listed_share": ("share", "at most such a share of the snapshot's customers is listed by kind, but ten"),
     "velocity_minutes": ("minutes", "orders within such a time are one burst"),
     "velocity_orders": ("orders", "so many orders in a burst score a half"),
     "velocity_payments": ("methods", "so many payment methods in a burst score a half"),

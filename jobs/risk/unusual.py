@@ -16,6 +16,8 @@ from ml.risk import anomaly, labels
 
 log = logging.getLogger(__name__)
 
+NEEDED = ("order_count_90d", *anomaly.NAMES)
+"""What anomalies read of features, beside customer_key."""
 LEAST_ORDERS = 2
 """Within 90 days: rates of fewer are chance, and odd beside customers who have none."""
 

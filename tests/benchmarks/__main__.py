@@ -17,6 +17,7 @@ from tests.benchmarks import (
     gate,
     ingest,
     publish_speed,
+    risk_recall,
     scale,
     score_speed,
     segment_speed,
@@ -69,6 +70,10 @@ BENCHMARKS: dict[ModuleType, dict[str, Bar]] = {
     simulate: {"simulate_events_per_s": Bar("events/s", 200_000, is_floor=True), "simulate_10x": Bar("ratio", 11)},
     train_speed: {"packed_vs_padded": Bar("ratio", 2, is_floor=True)},
     score_speed: {"score_1m_s": Bar("s", 300)},
+    risk_recall: {
+        **{f"risk_{kind}_recall": Bar("share", 0.6, is_floor=True) for kind in risk_recall.INJECTED},
+        **{f"risk_{kind}_precision": Bar("share", 0.5, is_floor=True) for kind in risk_recall.INJECTED},
+    },
     publish_speed: {"publish_1m_s": Bar("s", 300), "publish_vs_copy": Bar("ratio", 3)},
     segment_speed: {"segment_1m_s": Bar("s", 180)},
     scale: {

@@ -334,6 +334,6 @@ def test_the_scale_is_a_half_at_the_bound():
 def test_every_setting_is_described_and_bounds_are_held():
     described = {name for name, value in vars(SETTINGS).items() if not isinstance(value, str)}
     assert set(DESCRIPTIONS) == described
-    for wrong in ({"risk_medium_from": 0.8}, {"return_confidence": 1.5}, {"velocity_orders": 0}):
+    for wrong in ({"medium_from": 0.8}, {"return_confidence": 1.5}, {"velocity_orders": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             RiskSettings(**wrong)

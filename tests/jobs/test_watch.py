@@ -44,7 +44,7 @@ def keys(rows: list[dict], **settings: float) -> list[str]:
 def test_the_most_money_at_stake_comes_first_and_equals_by_key():
     rows = [customer("c", 0.6, 100), customer("b", 0.6, 100), customer("a", 0.9, 50), customer("d", 0.5, 900)]
     assert keys(rows) == ["d", "b", "c", "a"]
-    assert keys(rows, watch_most_listed=2) == ["d", "b"]
+    assert keys(rows, most_listed=2) == ["d", "b"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_who_is_not_watched(row):
 
 
 def test_band_high_is_watched_whatever_the_bound():
-    assert keys([customer("a", 0.7, 10)], watch_probability_from=0.9) == ["a"]
+    assert keys([customer("a", 0.7, 10)], probability_from=0.9) == ["a"]
 
 
 def write_scores(home, day: date, version: int, **probability: float) -> None:
