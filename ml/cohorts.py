@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES, FEATURES
-from expectations.contract import Table
 from expectations.errors import DataError
 from ml.examples import LIFE_NAMES, Examples, Inputs
 from ml.home import HomePath, partition_days, partition_folder
 from ml.horizons import Horizons
+from ml.partitions import read_rows
 from ml.protocols import Population, Protocol
 from ml.ready import known_days, missing_features
 
@@ -166,19 +165,6 @@ def _joined(parts: list[Examples]) -> Examples:
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     """float64, nulls as NaN."""
     return pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy()
-
-
-def read_rows(table: Table, days: list[date], columns: list[str], home: HomePath) -> pa.Table:
-    """The columns of the partitions of ``days``; DataError that names the file and the columns it lacks."""
-    parts = []
-    for day in days:
-        for file in sorted(partition_folder(table, day, home).glob("*.parquet")):
-            if lacking := set(columns) - set(pq.read_schema(file).names):
-                raise DataError(
-                    f"{file} lacks columns {', '.join(sorted(lacking))}: rebuild it with the job that writes it"
-                )
-            parts.append(pq.read_table(file, columns=columns, partitioning=None))
-    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def customer_folds(customer_keys: np.ndarray, folds: int, within: str = "") -> np.ndarray:

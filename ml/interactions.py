@@ -6,12 +6,12 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix
 
 from expectations.behaviour import CUSTOMER_PRODUCT, PURCHASE_WEIGHT
 from expectations.errors import DataError
-from ml.home import HomePath, partition_days, partition_folder
+from ml.home import HomePath, partition_days
+from ml.partitions import CODED, read_as
 
 KEYS = ("customer_key", "product_id")
 
@@ -94,12 +94,5 @@ def _numbered(texts: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(days: list[date], home: HomePath) -> pa.Table:
-    columns = [*KEYS, "purchase_count", "intent_count", "last_event_date"]
-    coded = pa.dictionary(pa.int32(), pa.string())
-    types = (coded, coded, pa.int64(), pa.int64(), pa.date32())
-    parts = [pa.schema(list(zip(columns, types, strict=True))).empty_table()]
-    for day in days:
-        for file in sorted(partition_folder(CUSTOMER_PRODUCT, day, home).glob("*.parquet")):
-            part = pq.read_table(file, columns=columns, partitioning=None, read_dictionary=list(KEYS))
-            parts.append(part.select(columns).cast(parts[0].schema))
-    return pa.concat_tables(parts).unify_dictionaries()
+    counts = {"purchase_count": pa.int64(), "intent_count": pa.int64(), "last_event_date": pa.date32()}
+    return read_as(CUSTOMER_PRODUCT, days, dict.fromkeys(KEYS, CODED) | counts, home)

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES, NOT_MODEL_INPUTS
 from expectations.errors import DataError, SetupError, UnavailableError
-from ml.cohorts import INPUT_COLUMNS, inputs_of, is_eligible, read_rows
+from ml.cohorts import INPUT_COLUMNS, inputs_of, is_eligible
 from ml.examples import Inputs
 from ml.forecast import Forecast
 from ml.home import HomePath, partition_days, partition_folder
+from ml.partitions import read_rows
 from ml.registry import run_of_version
 from ml.saved import About, load_lifetime, load_model, read_about, require_features
 from ml.scores import embedding_column, lifetime_columns, score_columns

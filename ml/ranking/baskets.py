@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from expectations.behaviour import CUSTOMER_PRODUCT
 from expectations.errors import DataError
-from ml.home import HomePath, partition_days, partition_folder
+from ml.home import HomePath, partition_days
+from ml.partitions import CODED, read_as
 
 Kind = Literal["product", "category"]
 HISTORY_DAYS = 365
@@ -173,17 +173,7 @@ def _coded(texts: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(days: list[date], home: HomePath) -> pa.Table:
-    coded = pa.dictionary(pa.int32(), pa.string())
-    types = {
-        "customer_key": coded, "product_id": coded, "category": coded, "arrival_date": pa.date32(),
-        "last_event_date": pa.date32(), "purchase_count": pa.int64(), "intent_count": pa.int64(),
-        "purchase_amount": pa.decimal128(18, 4),
-    }  # fmt: skip
-    schema = pa.schema(list(types.items()))
-    names = [name for name, kind in types.items() if kind == coded]
-    parts = [schema.empty_table()]
-    for day in days:
-        for file in sorted(partition_folder(CUSTOMER_PRODUCT, day, home).glob("*.parquet")):
-            part = pq.read_table(file, columns=schema.names, partitioning=None, read_dictionary=names)
-            parts.append(part.select(schema.names).cast(schema))
-    return pa.concat_tables(parts).unify_dictionaries()
+    types = dict.fromkeys(("customer_key", "product_id", "category"), CODED)
+    types |= dict.fromkeys(("arrival_date", "last_event_date"), pa.date32())
+    types |= dict.fromkeys(("purchase_count", "intent_count"), pa.int64())
+    return read_as(CUSTOMER_PRODUCT, days, types | {"purchase_amount": pa.decimal128(18, 4)}, home)

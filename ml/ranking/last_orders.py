@@ -9,12 +9,12 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from expectations.errors import DataError
 from expectations.events import EVENTS
-from ml.home import HomePath, partition_days, partition_folder
+from ml.home import HomePath, partition_days
 from ml.interactions import place_of
+from ml.partitions import files_of
 from ml.ranking.baskets import HISTORY_DAYS, Baskets, Targets
 from ml.ranking.candidates import Candidates, candidates
 from ml.ranking.evaluation import Tested, rankings, tested
@@ -75,14 +75,10 @@ def last_orders(baskets: Baskets, until: date, home: HomePath = None) -> tuple[T
 
 def _purchases(until: date, home: HomePath) -> pa.Table:
     columns = ["customer_key", "order_id", "product_id", "event_time", "event_date"]
-    parts = []
-    for day in partition_days(EVENTS, home):
-        if day > until:
-            continue
-        for file in sorted(partition_folder(EVENTS, day, home).glob("*.parquet")):
-            part = pq.read_table(file, columns=[*columns, "event_type"], partitioning=None)
-            bought = pc.and_(pc.equal(part["event_type"], "purchase"), pc.is_valid(part["order_id"]))
-            parts.append(part.filter(pc.and_(bought, pc.is_valid(part["product_id"]))).select(columns))
+    days, parts = [day for day in partition_days(EVENTS, home) if day <= until], []
+    for part in files_of(EVENTS, days, [*columns, "event_type"], home):
+        bought = pc.and_(pc.equal(part["event_type"], "purchase"), pc.is_valid(part["order_id"]))
+        parts.append(part.filter(pc.and_(bought, pc.is_valid(part["product_id"]))).select(columns))
     rows = pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({name: [] for name in columns})
     if not len(rows):
         raise DataError("lake/events names no order of a product: there is no last order to foretell")

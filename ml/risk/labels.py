@@ -10,8 +10,8 @@ import pyarrow.csv as csv
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES
 from expectations.errors import DataError, SetupError
-from ml.cohorts import read_rows
 from ml.home import HomePath, home_folder, partition_days
+from ml.partitions import read_rows
 
 FILE = "risk_labels.csv"
 """Its name in the home: customer_key, event_date (of the fraud), known_date (from when on the shop knew)."""
