@@ -5,15 +5,23 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from expectations.behaviour import FEATURE_NAMES
 from expectations.sequences import EVENT_ARRAYS, SEQUENCES
+from ml.encoders.network import Config, CustomerNetwork
+from ml.encoders.packing import Batch, Buckets
+from ml.encoders.reader import Reader
+from ml.encoders.train import reproducible
 from ml.examples import LIFE_NAMES, Examples, Inputs
 from ml.home import partition_folder
 from ml.horizons import Horizons
 
 HORIZONS = Horizons((7, 14, 30), 14, (14, 30))
 CUTOFF = date(2021, 3, 1)
+# None, one event, many: 0 must stand first, last and between others.
+LENGTHS = np.array([0, 3, 1, 12, 0, 5, 5, 30, 2, 0])
+SMALL = Buckets(product_hash=64, category_hash=32, brand_hash=16)
 
 
 def random_events(lengths: np.ndarray, seed: int = 0, baskets: float = 0.3) -> dict[str, np.ndarray]:
@@ -86,3 +94,17 @@ def make_examples(inputs: Inputs, seed: int = 0, chance: np.ndarray | float = 0.
 
 def days_before(days: int) -> date:
     return CUTOFF - timedelta(days=days)
+
+
+def network_of(encoder: str, **changes) -> CustomerNetwork:
+    with reproducible(3):
+        network = CustomerNetwork(FEATURE_NAMES, HORIZONS, Config(encoder=encoder, buckets=SMALL, **changes)).eval()
+        # Weights that a fresh network starts from differ too little to tell places apart.
+        for weights in network.parameters():
+            weights.data += 0.1 * torch.randn_like(weights)
+    return network
+
+
+def read_all(home, rows: list[int] | None = None) -> Batch:
+    reader = Reader(make_inputs(home, len(LENGTHS)), SMALL)
+    return reader.read(np.arange(len(LENGTHS)) if rows is None else np.array(rows))
