@@ -24,7 +24,7 @@ CUSTOMER_CLUSTERS = Table(
         CLUSTER_ID,
         Column(name="membership", type="double", minimum=0, maximum=1, unit="share",
                description="Soft membership in the cluster: the softmax over all clusters of the negative squared "
-               "distances to their centres."),
+               "distances to their centres, in units of the mean squared distance to the nearest centre."),
         Column(name="runner_up_id", type="int32", minimum=1, nullable=True,
                description="The cluster that comes next; null if there is one only."),
         FITTED_ON,
@@ -44,16 +44,18 @@ CLUSTERS = Table(
         CLUSTER_ID,
         Column(name="customers", type="int64", minimum=0, unit="customers", description="Customers in it on the day."),
         FITTED_ON,
-        Column(name="method", type="string", description="Method that found it."),
+        Column(name="method", type="string",
+               description="Method that found it; one_cluster: customers were too few, or nothing told them apart."),
         Column(name="silhouette", type="double", minimum=-1, maximum=1,
-               description="Silhouette of the whole clustering on the customers it was fitted on (a sample)."),
+               description="Silhouette of the whole clustering on the customers it was fitted on (a sample); 0 of one "
+               "cluster."),
         Column(name="stability", type="double", minimum=-1, maximum=1,
-               description="Adjusted Rand index between clusterings of resampled customers: 1 if chance plays no part."),
+               description="Adjusted Rand index between clusterings of resampled customers: 1 if chance has no part."),
         Column(name="refit_agreement", type="double", minimum=-1, maximum=1, nullable=True,
                description="Adjusted Rand index between this fit and the one before on the same customers; null for a "
                "first fit."),
         Column(name="change", type="string", values=("first", "kept", "moved", "new"),
-               description="What the latest fit did to the cluster: first: there was no fit before; kept: its centre "
+               description="What the fit in force did to the cluster: first: there was no fit before; kept: its centre "
                "stayed; moved: its centre moved beyond the bound; new: it matches no cluster of the fit before."),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ COMMANDS = {
     "factors": "factorise customers x products; judge what that is good for; keep the products' factors",
     "rank": "learn what a customer's next basket holds, product and category; judge it; keep the ranker",
     "risk": "learn from cases that the shop has marked as fraud, and say how good that is on newer ones",
+    "cluster": "compare ways to cluster a day's customers by behaviour; print the table",
     "resolve": "print NAME/VERSION to score a day with: the version it was scored with, if it can, else the champion",
     "promote": "make a version the champion, whatever it was judged",
     "rollback": "make the version that was champion before the champion again",

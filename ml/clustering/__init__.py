@@ -1,0 +1,1 @@
+"""Behaviour clusters: who is alike in what they do, found again and again under the same ids."""
