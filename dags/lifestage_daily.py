@@ -1,4 +1,4 @@
-"""The daily line: one business day from the shop's files to published segments.
+"""The daily line: one business day from the shop's files to published tables, and a page that shows them.
 
 **Which day.** The first day of the run's data interval, in the time zone `LIFESTAGE_TIMEZONE` (default UTC):
 
@@ -49,11 +49,23 @@ with lifestage_dag(
         task_id="score",
         arguments=["jobs", "score", "--ds", DS, "--model", "{{ ti.xcom_pull(task_ids='resolve_model') }}"],
     )
+    cluster = JobOperator(task_id="cluster", arguments=["jobs", "cluster", "--ds", DS])
     segment = JobOperator(task_id="segment", arguments=["jobs", "segment", "--ds", DS])
     validate_segments = JobOperator(
         task_id="validate_segments", arguments=["jobs", "validate", "--table", "customer_segments", "--ds", DS]
     )
+    tag = JobOperator(task_id="tag", arguments=["jobs", "tag", "--ds", DS])
+    assess_risk = JobOperator(task_id="assess_risk", arguments=["jobs", "assess_risk", "--ds", DS])
+    watch_churn = JobOperator(task_id="watch_churn", arguments=["jobs", "watch_churn", "--ds", DS])
+    choose_actions = JobOperator(task_id="choose_actions", arguments=["jobs", "choose_actions", "--ds", DS])
+    portray = JobOperator(task_id="portray", arguments=["jobs", "portray", "--ds", DS])
+    measure_outcomes = JobOperator(task_id="measure_outcomes", arguments=["jobs", "measure_outcomes", "--ds", DS])
     publish = JobOperator(task_id="publish", arguments=["jobs", "publish", "--ds", DS])
+    report = JobOperator(task_id="report", arguments=["jobs", "report", "--ds", DS])
 
     ingest >> validate_events >> encode_text >> aggregate >> build_features >> validate_features
-    [validate_features, resolve_model] >> score >> segment >> validate_segments >> publish
+    [validate_features, resolve_model] >> score >> cluster >> segment >> validate_segments
+    validate_features >> [tag, assess_risk]
+    validate_segments >> [watch_churn, choose_actions, portray, measure_outcomes] >> publish >> report
+    tag >> portray
+    assess_risk >> choose_actions

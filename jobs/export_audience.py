@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> None:
     columns = [name for name in args.columns.split(",") if name]
     clause = f"({args.where}) and {HELD_OUT}" if args.without_held_out else args.where
     refuse_unless_one_expression(args.where)
-    _refuse_unknown(columns, args.without_held_out)
+    _refuse_unknown(columns)
     if not args.who.strip():
         raise DataError("--as: say who takes the file")
     audience = choose(home, clause, columns)
@@ -76,12 +76,10 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.out}: {len(audience.keys):,} customers of {audience.day}, for {args.who}")
 
 
-def _refuse_unknown(columns: list[str], without_held_out: bool) -> None:
+def _refuse_unknown(columns: list[str]) -> None:
     known = VIEWS[VIEW].table.column_names
     if unknown := [name for name in columns if name not in known]:
         raise DataError(f"--columns: marts.{VIEW} has no {', '.join(unknown)}; it has {', '.join(known)}")
-    if without_held_out and "next_actions" not in VIEWS:
-        raise SetupError("--without-held-out: the marts hold no next_actions, and so no control group")
 
 
 def choose(home: Home, clause: str, columns: list[str]) -> Audience:

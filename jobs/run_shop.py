@@ -12,8 +12,9 @@ from pathlib import Path
 
 from expectations.behaviour import FEATURES
 from expectations.errors import DataError
-from expectations.segments import CUSTOMER_SEGMENTS, SCORES
-from jobs import aggregate, build_features, segment
+from expectations.segments import SCORES
+from expectations.tables import PUBLISHED
+from jobs import aggregate, build_features, cluster, segment
 from jobs.arguments import add_engine, job_parser
 from jobs.home import Home
 from jobs.ingest import deliveries, is_unchanged
@@ -139,15 +140,18 @@ def due_days(home: Home, mapping: Mapping, days: list[date]) -> list[date]:
 
 def is_published(home: Home, mapping: Mapping, day: date) -> bool:
     """Whether the warehouse shows the day as today's files, history, code and settings make it."""
-    features, scores, shown = (LakeTable(home, table) for table in (FEATURES, SCORES, CUSTOMER_SEGMENTS))
+    features, scores = (LakeTable(home, table) for table in (FEATURES, SCORES))
     if not (is_unchanged(home, day, deliveries(home, mapping, day)) and aggregate.is_fresh(home, day)):
         return False
     if not (build_features.is_fresh(home, day) and scores.written_at(day) > features.written_at(day)):
         return False
-    if not segment.is_fresh(home, day):
+    if not (cluster.is_fresh(home, day) and segment.is_fresh(home, day)):
+        return False
+    made = [LakeTable(home, table).written_at(day) for table in PUBLISHED]
+    if min(made) <= features.written_at(day):
         return False
     with connect(home, READER) as connection:
         (published,) = connection.execute(
             "select max(published_at) from marts.publish_log where snapshot_date = %s", [day]
         ).fetchone()
-    return published is not None and published.timestamp() * 1e9 > shown.written_at(day)
+    return published is not None and published.timestamp() * 1e9 > max(made)

@@ -125,14 +125,12 @@ def frame_batch(table: Table, frame: "DataFrame", days: tuple[date, date]) -> Ba
 @contextmanager
 def relation_batch(table: Table, uri: str, schema: str, relation: str, day: date) -> Iterator[Batch]:
     """``schema.relation`` as a batch; every connection is closed on leaving, so that none holds a lock on it."""
-    from sqlalchemy.pool import NullPool
-
     context = quiet_context()
     # A postgres data source would demand a host name, which a Unix socket has none of; "$" would start a substitution.
     address = _with_driver(uri, "postgresql+psycopg").replace("$", "%24")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice to use the postgres data source, and its way of naming a schema
-        source = context.data_sources.add_sql("warehouse", connection_string=address, kwargs={"poolclass": NullPool})
+        source = context.data_sources.add_sql("warehouse", connection_string=address)
         asset = source.add_table_asset(table.name, table_name=relation, schema_name=schema)
     try:
         yield Batch(table, (day, day), asset.add_batch_definition_whole_table("rows").get_batch())

@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 SWITCH_LOCK = 0x4C535749
 """Advisory lock that lets one publisher at a time switch a day."""
 
-LOCK_ATTEMPT = "2s"
-"""How long one attempt waits for readers to finish: new readers queue behind it meanwhile."""
+LOCK_ATTEMPT = "900ms"
+"""How long one attempt waits for readers to finish: new readers queue behind it meanwhile. Below PostgreSQL's
+deadlock_timeout of 1 s: where a reader holds one table and waits for another, it is the publisher that gives way."""
 
 LOCK_LIMIT_S = 600
 """How long to keep trying before giving up."""
@@ -79,15 +80,18 @@ def _swap_patiently(connection: psycopg.Connection, day: date, staged: list[Stag
     while True:
         try:
             with connection.transaction():
-                connection.execute(f"set local lock_timeout = '{LOCK_ATTEMPT}'")
+                # Of the whole statement: lock_timeout would count for each table anew.
+                connection.execute(f"set local statement_timeout = '{LOCK_ATTEMPT}'")
                 # Also for a new day: a query planned before it was attached must not run after the pointer has moved.
                 connection.execute(f"lock table only {', only '.join(parents)} in access exclusive mode")
+                connection.execute("set local statement_timeout = 0")
+                connection.execute(f"set local lock_timeout = '{LOCK_ATTEMPT}'")
                 for each in staged:
                     _swap(connection, each.table, each.name, day)
                 for name in old:
                     connection.execute(f"drop table warehouse.{name}")
             return
-        except errors.LockNotAvailable as error:
+        except (errors.LockNotAvailable, errors.QueryCanceled) as error:
             holders = _holders(connection, "l.relation = any(%s::regclass[])", parents)
             if time.monotonic() > deadline:
                 raise UnavailableError(

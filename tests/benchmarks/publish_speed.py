@@ -90,24 +90,26 @@ def _copy(home: Home, table: Table, rows: pa.Table) -> None:
 # -- rows --------------------------------------------------------------------------------------------------------------
 
 
-def day_of(customers: int) -> dict[Table, pa.Table]:
+def day_of(customers: int, others: int = OTHERS, day: date = DAY) -> dict[Table, pa.Table]:
     """A day's tables, made up by their contracts so that the audit lets them pass."""
     random = np.random.default_rng(0)
     keys = pa.array(sorted(random.bytes(16).hex() for _ in range(customers)))
-    days = {table: made_up(table, keys, random) for table in (SCORES, *PUBLISHED)}
+    days = {table: made_up(table, keys, random, others, day) for table in (SCORES, *PUBLISHED)}
     if STAGE_TRANSITIONS in days:
-        days[STAGE_TRANSITIONS] = flows(days[CUSTOMER_SEGMENTS])
+        days[STAGE_TRANSITIONS] = flows(days[CUSTOMER_SEGMENTS], day)
     return days
 
 
-def made_up(table: Table, keys: pa.Array, random: np.random.Generator) -> pa.Table:
+def made_up(
+    table: Table, keys: pa.Array, random: np.random.Generator, others: int = OTHERS, day: date = DAY
+) -> pa.Table:
     """Rows in the order of their key: the first columns of the key repeat, the last counts on."""
     each = PER_CUSTOMER.get(table.name, 1 if table is SCORES else 0)
-    size = each * len(keys) or min(OTHERS, len(keys))
+    size = each * len(keys) or min(others, len(keys))
     counts = np.tile(np.arange(1, (each or size) + 1), size // (each or size))
-    known = {"customer_key": keys.take(pa.array(np.arange(size) // (each or 1))), "snapshot_date": pa.scalar(DAY)}
+    known = {"customer_key": keys.take(pa.array(np.arange(size) // (each or 1))), "snapshot_date": pa.scalar(day)}
     last = next(name for name in reversed(stored_key(table)) if name != "snapshot_date")
-    if last != "customer_key":
+    if last != "customer_key" and (each > 1 or "customer_key" not in table.column_names):
         column = table.column(last)
         words = pa.array([f"{last} {n:06}" for n in counts.tolist()])
         known[last] = pa.array(counts) if column.type != "string" else words
@@ -134,9 +136,9 @@ def _column(column: Column, size: int, random: np.random.Generator) -> pa.Array 
     return pa.scalar(f"what {column.name} says")
 
 
-def flows(segments: pa.Table) -> pa.Table:
+def flows(segments: pa.Table, day: date) -> pa.Table:
     """Everybody comes in anew."""
     counts = pc.value_counts(segments["lifecycle_stage"]).to_pylist()
-    common = {"snapshot_date": DAY, "previous_snapshot_date": None, "from_stage": "unseen", "is_expected": True}
+    common = {"snapshot_date": day, "previous_snapshot_date": None, "from_stage": "unseen", "is_expected": True}
     rows = [common | {"to_stage": item["values"], "customers": item["counts"]} for item in counts]
     return pa.Table.from_pylist(rows, arrow_schema(STAGE_TRANSITIONS))

@@ -89,14 +89,19 @@ def test_the_daily_line(dags):
     dag = dags["lifestage_daily"]
     line = [
         *("ingest", "validate_events", "encode_text", "aggregate", "build_features", "validate_features"),
-        *("score", "segment", "validate_segments", "publish"),
+        *("score", "cluster", "segment", "validate_segments", "measure_outcomes", "publish", "report"),
     ]
     for first, second in pairwise(line):
         assert second in dag.get_task(first).downstream_task_ids
     # The model is resolved once, beside ingestion, and only scoring waits for it.
     assert dag.get_task("resolve_model").upstream_task_ids == set()
     assert dag.get_task("resolve_model").downstream_task_ids == {"score"}
-    assert [leaf.task_id for leaf in dag.leaves] == ["publish"]
+    assert [leaf.task_id for leaf in dag.leaves] == ["report"]
+    # What a day publishes is all there before it is published: nothing runs beside it.
+    written = set(dag.task_ids) - {"publish", "report"}
+    assert {task.task_id for task in dag.get_task("publish").get_flat_relatives(upstream=True)} == written
+    for first, second in (("tag", "portray"), ("assess_risk", "choose_actions"), ("validate_segments", "watch_churn")):
+        assert second in dag.get_task(first).downstream_task_ids
 
 
 def test_only_the_plugin_file_is_imported_as_a_plugin():

@@ -30,7 +30,7 @@ WITHOUT_UNIT = {"source_line", "model_version", "publish_id", "checks_passed", "
 WITHOUT_UNIT |= {"silhouette", "stability", "refit_agreement", "auc", "brier_score", "calibration_error"}
 WITHOUT_UNIT |= {"low", "high", "observed", "budget_weight"}
 
-OWN_MEANING = {"kind", "risk_band"}
+OWN_MEANING = {"kind", "risk_band", "purchase_amount"}
 """Names whose meaning is their table's."""
 
 # The unit that a name's ending promises.

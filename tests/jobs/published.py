@@ -1,18 +1,19 @@
 """A day of three customers as the jobs leave it in the lake, for tests that publish it."""
 
 from collections import Counter
+from contextlib import contextmanager
 from datetime import date, timedelta
 
 import pyarrow as pa
+import pytest
 
 from expectations.lifecycle import LIFECYCLE_PHASES, STAGE_TRANSITIONS
 from expectations.offers import NEXT_ACTIONS
 from expectations.portraits import SEGMENT_PORTRAITS
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
-from expectations.tables import PUBLISHED
-from jobs import setup
+from jobs import publish, setup
 from jobs.lake import LakeTable
-from jobs.marts import warehouse
+from jobs.marts import publish_staging, warehouse
 from jobs.schemas import arrow_schema
 
 DAY = date(2017, 12, 30)
@@ -61,13 +62,26 @@ def segments(day=DAY, rows=ROWS, **changes):
     ]  # fmt: skip
 
 
+FEW = (CUSTOMER_SEGMENTS, SEGMENT_SETTINGS)
+
+
+@contextmanager
+def only(*tables):
+    """Within it a day publishes no other tables: each takes a moment to audit. Views of the others stay empty."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (publish, publish_staging):
+            patch.setattr(module, "PUBLISHED", tables)
+        yield
+
+
 def write(home, rows, day=DAY, scored=None, cut=0.5, **others):
     """Every published table of the day into the lake, and its scores: of the first ``scored`` rows (default: all).
 
     ``others``: rows of further tables, by name; a table that is not named has the rows that the audit asks for.
     """
     parts = {SCORES: rows[:scored], CUSTOMER_SEGMENTS: rows, SEGMENT_SETTINGS: [setting(day, cut)]}
-    parts |= {table: others.get(table.name, needed(table, day, rows)) for table in PUBLISHED if table not in parts}
+    more = [table for table in publish.PUBLISHED if table not in parts]
+    parts |= {table: others.get(table.name, needed(table, day, rows)) for table in more}
     for table, part in parts.items():
         # Without the contract's "not null", which pyarrow would hold such rows to already here.
         schema = pa.schema([field.with_nullable(True) for field in arrow_schema(table)])

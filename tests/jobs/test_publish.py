@@ -24,7 +24,13 @@ from jobs.lake import LakeTable
 from jobs.marts import publish_switch, warehouse
 from jobs.marts.publish_staging import stage
 from jobs.marts.warehouse_ddl import VIEWS
-from tests.jobs.published import DAY, NEXT, ROWS, empty_warehouse, segments, write
+from tests.jobs.published import DAY, FEW, NEXT, ROWS, empty_warehouse, only, segments, write
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_tables():
+    with only(*FEW):
+        yield
 
 
 @pytest.fixture

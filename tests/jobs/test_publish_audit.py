@@ -2,16 +2,25 @@
 
 import pytest
 
+from expectations.clusters import CLUSTERS
 from expectations.errors import DataError
 from expectations.publication import PUBLICATION
+from expectations.tables import PUBLISHED, TABLES
+from expectations.views import VIEWS
 from jobs import publish
 from jobs.marts import publish_audit, warehouse
-from tests.jobs.published import DAY, NEXT, ROWS, action, empty_warehouse, segments, write
+from tests.jobs.published import DAY, FEW, NEXT, ROWS, action, empty_warehouse, only, segments, write
 
 MANY = [
     ROWS[n % 3] | {"customer_key": f"{n:04}", "value_tier": "low" if n % 2 else "high", "lifecycle_stage": "active"}
     for n in range(600)
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_tables():
+    with only(*FEW):
+        yield
 
 
 @pytest.fixture
@@ -98,20 +107,38 @@ MISFITS = {
 @pytest.mark.parametrize("table", MISFITS)
 def test_tables_that_do_not_fit_one_another_are_refused(home, table):
     rows, message = MISFITS[table]
-    write(home, segments(), **{table: rows})
+    with only(*FEW, TABLES[table]):
+        refused(home, message, **{table: rows})
+
+
+def refused(home, message, rows=None, **others):
+    write(home, rows or segments(), **others)
     with pytest.raises(DataError, match=f"(?s){message}.*nothing was published"):
         publish.publish(home, DAY)
 
 
 def test_a_cluster_that_the_day_does_not_have_is_refused(home):
-    write(home, segments(cluster_id=7))
-    with pytest.raises(DataError, match=r"no_orphans: .*customer_segments.cluster_id: 3 of 3 rows"):
-        publish.publish(home, DAY)
+    with only(*FEW, CLUSTERS):
+        refused(home, r"no_orphans: .*customer_segments.cluster_id: 3 of 3 rows", segments(cluster_id=7))
 
 
 def test_every_check_of_the_publication_is_measured(home):
-    write(home, segments())
-    staged = {each.table: each for each in publish.stage_all(home, DAY)}
+    with only(*PUBLISHED):
+        write(home, segments())
+        staged = {each.table: each for each in publish.stage_all(home, DAY)}
     with warehouse.connect(home) as connection:
         found = publish_audit.findings(connection, DAY, staged, 3)
     assert found.keys() == {check.label for check in PUBLICATION.checks}
+
+
+def test_every_table_of_a_day_is_published_with_it(home):
+    with only(*PUBLISHED):
+        write(home, segments())
+        log = publish.publish(home, DAY)
+    assert log.checks_warned == 0
+    with warehouse.connect(home, "bi_reader") as connection:
+        shown = {view: connection.execute(f"select count(*) from marts.{view}").fetchone()[0] for view in VIEWS}
+    assert shown == dict.fromkeys(VIEWS, 0) | {
+        "customer_segments": 3, "customer_segments_history": 3, "segment_settings": 1, "segment_summary": 2,
+        "stage_transitions": 2, "next_actions": 3, "next_actions_history": 3, "segment_portraits": 1, "publish_log": 1,
+    }  # fmt: skip

@@ -19,7 +19,7 @@ from jobs.marts import vault, warehouse
 from jobs.marts.sql_expression import refuse_unless_one_expression
 from jobs.reading.keys import CustomerKeys
 from jobs.reading.vault_file import NOBODY, keep_ids, vault_file
-from tests.jobs.published import DAY, NEXT, ROWS, empty_warehouse, segments, write
+from tests.jobs.published import DAY, FEW, NEXT, ROWS, action, empty_warehouse, only, segments, write
 
 IDS = {row["customer_key"]: f"shop-{n}" for n, row in enumerate(ROWS, start=1)}
 
@@ -31,6 +31,12 @@ def fill(home, folder):
     write(home, segments())
     publish.publish(home, DAY)
     return home
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_tables():
+    with only(*FEW):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +306,13 @@ def test_customers_whom_the_vault_does_not_know_are_named(own, tmp_path):
     with pytest.raises(DataError, match=r"does not know 1 of 3 customers \(stranger\)"):
         export(own, tmp_path / "out.csv", "true")
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_control_group_is_left_out_on_request(own, tmp_path):
+    rows = segments()
+    held_out = [action(DAY, row, is_held_out=row["customer_key"] == "c2") for row in rows]
+    write(own, rows, next_actions=held_out)
+    publish.publish(own, DAY)
+    export(own, tmp_path / "out.csv", "value_tier = 'high' or value_tier = 'low'", "--without-held-out")
+    assert (tmp_path / "out.csv").read_text().split() == ["customer_id", "shop-1", "shop-3"]
+    assert entries(own)[-1][3].endswith("in (select customer_key from marts.next_actions where is_held_out)")

@@ -11,7 +11,7 @@ from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SUMMARY
 from jobs import publish, setup
 from jobs.marts import publish_switch, warehouse
 from jobs.marts.warehouse_ddl import POINTER, column_ddl, partition_of, stored_name
-from tests.jobs.published import DAY, NEXT, ROWS, empty_warehouse, segments, write
+from tests.jobs.published import DAY, FEW, NEXT, ROWS, empty_warehouse, only, segments, write
 
 NEW = ("stage_since", "cluster_id")
 """Columns that the older version has not; ``tenure_days`` it has as another type."""
@@ -26,8 +26,14 @@ OLDER = replace(
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_tables():
+    with only(*FEW):
+        yield
+
+
 @pytest.fixture
-def home(warehouse_home, tmp_path):
+def home(warehouse_home, tmp_path, tmp_path_factory):
     """A warehouse that was set up under the older contract, with two days in it."""
     home = empty_warehouse(warehouse_home, tmp_path)
     with warehouse.connect(home) as connection:
@@ -36,7 +42,8 @@ def home(warehouse_home, tmp_path):
         for day in (DAY, NEXT):
             insert(connection, day)
         connection.execute(f"insert into {POINTER} values ('current', %s)", [NEXT])
-    return home
+    yield home
+    empty_warehouse(home, tmp_path_factory.mktemp("after"))
 
 
 def older_ddl():
