@@ -39,6 +39,34 @@ RECOMMENDATIONS = Table(
     ),
 )  # fmt: skip
 
+RECOMMENDATION_QUALITY = Table(
+    name="recommendation_quality",
+    description="How well each way of ranking products did on what customers bought in the weeks up to snapshot_date, "
+    "learnt from other customers: by this the way that ships was chosen.",
+    grain="one row per snapshot date and ranking",
+    key=("snapshot_date", "ranking"),
+    partition="snapshot_date",
+    columns=(
+        SNAPSHOT_DATE,
+        Column(name="ranking", type="string", description="The blend, personal frequency, or a source alone."),
+        Column(name="is_shipped", type="bool", description="Whether recommendations of the day follow it."),
+        *(Column(name=f"recall{end}", type="double", minimum=0, maximum=1, nullable=True, unit="share",
+                 description=f"{words} the share of a customer's next basket that the list holds.")
+          for end, words in (("", "Mean of"), ("_low", "Lower end of the 95 % interval of"),
+                             ("_high", "Upper end of the 95 % interval of"))),
+        *(Column(name=f"gain{end}", type="double", minimum=-1, maximum=1, nullable=True, unit="share",
+                 description=f"{words} its recall less that of personal frequency, on the same customers.")
+          for end, words in (("", "Mean of"), ("_low", "Lower end of the 95 % interval of"),
+                             ("_high", "Upper end of the 95 % interval of"))),
+        Column(name="coverage", type="double", minimum=0, maximum=1, unit="share",
+               description="Share of the products on offer that stand in somebody's list."),
+        Column(name="novelty", type="double", minimum=0, unit="bits",
+               description="Mean over the lists of -log2 of the share of customers who bought the product."),
+        Column(name="repeat_share", type="double", minimum=0, maximum=1, unit="share",
+               description="Share of the places listed that the customer has bought before; the rest explores."),
+    ),
+)  # fmt: skip
+
 NEXT_ACTIONS = Table(
     name="next_actions",
     description="What to do next about each customer, by the table of strategies; a share of every segment is held out "

@@ -29,6 +29,7 @@ COMMANDS = {
     "segment": "scores → value tier, lifecycle stage, churn band",
     "tag": "features + declared rules → each customer in words, with the evidence",
     "portray": "every tier, stage and cluster in words and numbers",
+    "recommend": "purchases + segments → products to show each customer, and how good the lists are",
     "choose_actions": "segments + risk + the table of strategies → what to do next; --preview shows every rule's reach",
     "measure_outcomes": "cohort retention, predictions against what came, data quality, as of a date",
     "assess_risk": "events + features → who looks fraudulent, abusive or automated, and why",

@@ -113,6 +113,7 @@ SECTIONS = (
     "sequences",
     "text",
     "tags",
+    "recommendations",
     "publish",
     "model",
     "promotion",

@@ -73,6 +73,13 @@ class Baskets:
         part = self.where(np.arange(len(owner)) + (start - np.r_[0, np.cumsum(end - start)[:-1]])[owner])
         return replace(part, customer_keys=self.customer_keys[places], customer=owner)
 
+    def with_customers(self, keys: np.ndarray) -> tuple["Baskets", np.ndarray]:
+        """These rows among the customers of ``keys`` too, who may have bought nothing; and the place of each key."""
+        known = np.unique(np.concatenate([self.customer_keys.astype(str), keys.astype(str)]))
+        place = np.searchsorted(known, self.customer_keys.astype(str)).astype(np.int32)
+        whole = replace(self, customer_keys=known.astype(object), customer=place[self.customer])
+        return whole, np.searchsorted(known, keys.astype(str))
+
 
 @dataclass(frozen=True)
 class Targets:

@@ -1,0 +1,180 @@
+"""Purchases and segments → lake/recommendations: products to show each customer; recommendation_quality beside it."""
+
+import argparse
+import logging
+import sys
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import TYPE_CHECKING
+
+from expectations.lifecycle import LIFECYCLE_STAGES
+from expectations.offers import RECOMMENDATION_QUALITY, RECOMMENDATIONS
+from expectations.segments import CUSTOMER_SEGMENTS
+from jobs.arguments import add_day, job_parser
+from jobs.home import Home
+from jobs.lake import LakeTable, recipe_of
+from jobs.settings import load_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from ml.ranking.baskets import Baskets
+    from ml.recommending.blend import Blend
+    from ml.recommending.strategies import Lists
+
+log = logging.getLogger(__name__)
+
+STRATEGY_NAMES = ("likeliest", "repeat", "new_arrivals", "premium", "popular")
+"""As in ml.recommending.strategies, which a parser of arguments must not import."""
+
+
+@dataclass(frozen=True)
+class RecommendationSettings:
+    """Section ``recommendations``. Each lifecycle stage has a strategy; that of a value tier, if there is one, holds.
+
+    places           products a customer
+    horizon_days     a next basket counts if it comes within so many days
+    learn_customers  customers whose next baskets are learnt from and judged on, at most
+    """
+
+    places: int = 10
+    horizon_days: int = 28
+    learn_customers: int = 1_000
+    prospect: str = "popular"
+    new: str = "likeliest"
+    active: str = "likeliest"
+    loyal: str = "likeliest"
+    dormant: str = "likeliest"
+    reactivated: str = "likeliest"
+    churned: str = "popular"
+    top_tier: str = ""
+    high_tier: str = ""
+    medium_tier: str = ""
+    low_tier: str = ""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.places <= 100 and self.horizon_days >= 1 and self.learn_customers >= 0):
+            raise ValueError("places must lie in 1 … 100, horizon_days be 1 or more, learn_customers 0 or more")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if (
+                isinstance(value, str)
+                and value not in STRATEGY_NAMES
+                and not (field.name.endswith("_tier") and not value)
+            ):
+                raise ValueError(f"{field.name}: no strategy {value!r}; known: {', '.join(STRATEGY_NAMES)}")
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("recommend", __doc__)
+    add_day(parser)
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    from threadpoolctl import threadpool_limits
+
+    home, day = Home.from_environment(args.home), args.ds
+    settings = load_settings(home, "recommendations", RecommendationSettings)
+    columns = ["customer_key", "lifecycle_stage", "value_tier"]
+    customers = LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day], columns)
+    # One thread: the same sums whatever the machine.
+    with threadpool_limits(limits=1):
+        rows, quality = recommended(home, day, customers, settings)
+    made = recipe(settings)
+    LakeTable(home, RECOMMENDATIONS).write_arrow(day, rows, made)
+    LakeTable(home, RECOMMENDATION_QUALITY).write_arrow(day, quality, made)
+    shipped = quality.filter(quality["is_shipped"])["ranking"].to_pylist()
+    log.info("recommended %s: %s rows by %s", day, f"{len(rows):,}", *shipped or ["personal frequency"])
+
+
+def recipe(settings: RecommendationSettings) -> str:
+    from ml.recommending import blend, candidates, sources, strategies
+
+    return recipe_of(RECOMMENDATIONS, sys.modules[__name__], blend, candidates, sources, strategies, settings)
+
+
+def strategies_of(customers: "pa.Table", settings: RecommendationSettings) -> "np.ndarray":
+    """(customers,) name of the strategy of each."""
+    import numpy as np
+
+    stages, tiers = (customers[name].to_pylist() for name in ("lifecycle_stage", "value_tier"))
+    by_stage = {stage: getattr(settings, stage) for stage in LIFECYCLE_STAGES}
+    return np.array(
+        [getattr(settings, f"{tier}_tier") or by_stage[stage] for stage, tier in zip(stages, tiers, strict=True)],
+        dtype=object,
+    )
+
+
+def recommended(
+    home: Home, day: date, customers: "pa.Table", settings: RecommendationSettings
+) -> "tuple[pa.Table, pa.Table]":
+    """Rows of RECOMMENDATIONS and of RECOMMENDATION_QUALITY; none where no event names a product."""
+    import numpy as np
+
+    from expectations.errors import DataError
+    from jobs.schemas import arrow_schema
+    from ml.ranking.baskets import day_number, read_baskets
+    from ml.recommending.blend import learn
+    from ml.recommending.candidates import offered
+    from ml.recommending.sources import Scene, SourceSettings
+    from ml.recommending.strategies import lists
+
+    try:
+        baskets = read_baskets("product", day, home.path)
+    except DataError as error:
+        log.warning("nothing is recommended on %s: %s", day, error)
+        return arrow_schema(RECOMMENDATIONS).empty_table(), arrow_schema(RECOMMENDATION_QUALITY).empty_table()
+    number, of_sources = day_number(day), SourceSettings()
+    blend = learn(baskets, number, settings.horizon_days, settings.places, settings.learn_customers, of_sources)
+    keys = customers["customer_key"].to_numpy()
+    baskets, place = baskets.with_customers(keys)
+    scene = Scene.of(baskets, number, of_sources)
+    order = np.argsort(place, kind="stable")
+    strategy = strategies_of(customers, settings)[order]
+    chosen = lists(scene, blend, offered(scene, place[order], number), place[order], strategy, settings.places)
+    return _rows(chosen, baskets, keys[order], strategy, scene.facts.group, day), _quality(blend, day)
+
+
+def _rows(
+    chosen: "Lists", baskets: "Baskets", keys: "np.ndarray", strategy: "np.ndarray", group: "np.ndarray", day: date
+) -> "pa.Table":
+    import numpy as np
+    import pyarrow as pa
+
+    groups = np.append(baskets.groups, [None])  # -1: no category
+    columns = {
+        "snapshot_date": pa.repeat(pa.scalar(day), len(chosen.item)),
+        "customer_key": pa.array(keys[chosen.customer], pa.string()),
+        "rank": chosen.rank,
+        "product_id": pa.array(baskets.items[chosen.item], pa.string()),
+        "category": pa.array(groups[group[chosen.item]], pa.string()),
+        "probability": chosen.probability.round(6),
+        "reason": pa.array(chosen.reason, pa.string()),
+        "is_repeat": chosen.owned,
+        "strategy": pa.array(strategy[chosen.customer], pa.string()),
+    }
+    return pa.table({name: columns[name] for name in RECOMMENDATIONS.column_names})
+
+
+def _quality(blend: "Blend", day: date) -> "pa.Table":
+    import math
+
+    import pyarrow as pa
+
+    from jobs.schemas import arrow_schema
+
+    def ends(name: str, values: tuple[float, float, float]) -> dict[str, float | None]:
+        told = zip((name, f"{name}_low", f"{name}_high"), values, strict=True)
+        return {key: None if math.isnan(value) else round(value, 6) for key, value in told}
+
+    rows = [
+        {
+            "snapshot_date": day, "ranking": row.ranking, "is_shipped": row.ranking == blend.ships,
+            **ends("recall", row.recall), **ends("gain", row.gain), "coverage": round(row.coverage, 6),
+            "novelty": round(row.novelty, 6), "repeat_share": round(row.repeat_share, 6),
+        }
+        for row in blend.rows
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, arrow_schema(RECOMMENDATION_QUALITY))

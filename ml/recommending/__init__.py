@@ -1,0 +1,1 @@
+"""Which products to show whom: several sources of candidates, blended by what validation shows."""
