@@ -57,6 +57,7 @@ with lifestage_dag(
     tag = JobOperator(task_id="tag", arguments=["jobs", "tag", "--ds", DS])
     assess_risk = JobOperator(task_id="assess_risk", arguments=["jobs", "assess_risk", "--ds", DS])
     watch_churn = JobOperator(task_id="watch_churn", arguments=["jobs", "watch_churn", "--ds", DS])
+    recommend = JobOperator(task_id="recommend", arguments=["jobs", "recommend", "--ds", DS])
     choose_actions = JobOperator(task_id="choose_actions", arguments=["jobs", "choose_actions", "--ds", DS])
     portray = JobOperator(task_id="portray", arguments=["jobs", "portray", "--ds", DS])
     measure_outcomes = JobOperator(task_id="measure_outcomes", arguments=["jobs", "measure_outcomes", "--ds", DS])
@@ -66,6 +67,6 @@ with lifestage_dag(
     ingest >> validate_events >> encode_text >> aggregate >> build_features >> validate_features
     [validate_features, resolve_model] >> score >> cluster >> segment >> validate_segments
     validate_features >> [tag, assess_risk]
-    validate_segments >> [watch_churn, choose_actions, portray, measure_outcomes] >> publish >> report
+    validate_segments >> [watch_churn, recommend, choose_actions, portray, measure_outcomes] >> publish >> report
     tag >> portray
     assess_risk >> choose_actions

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from expectations.clusters import CLUSTERS
 from expectations.contract import TYPES, Column, Table
 from expectations.lifecycle import STAGE_TRANSITIONS
-from expectations.offers import NEXT_ACTIONS
+from expectations.offers import NEXT_ACTIONS, RECOMMENDATION_QUALITY, RECOMMENDATIONS
 from expectations.outcomes import COHORT_RETENTION, DATA_QUALITY, MODEL_PERFORMANCE
 from expectations.portraits import SEGMENT_PORTRAITS
 from expectations.segments import CUSTOMER_SEGMENTS, PUBLISH_LOG, SEGMENT_SETTINGS, SEGMENT_SUMMARY
@@ -70,6 +70,11 @@ VIEWS = {
         View(name="risk_alerts_history", table=RISK_ALERTS, like="risk_alerts",
              answers="Who was flagged on a day, for what, and for how long?",
              rows=f"{EVERY_DAY} A customer is in it on every day on which they were listed."),
+        View(name="recommendations", table=RECOMMENDATIONS, is_current=True, grain="one row per customer and rank",
+             answers="What is to be shown to each customer, and why?",
+             rows=f"{THE_LATEST}, so that a product is shown to a customer once."),
+        View(name="recommendation_quality", table=RECOMMENDATION_QUALITY,
+             answers="How good are the recommendations, beside each customer's own frequency?", rows=EVERY_DAY),
         View(name="next_actions", table=NEXT_ACTIONS, is_current=True, grain="one row per customer",
              answers="What is to be done next about each customer, and who is left alone for comparison?",
              rows=f"{THE_LATEST}, so that one customer is one row."),
