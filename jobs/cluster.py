@@ -70,6 +70,13 @@ def last_fit_day(home: Home, day: date) -> date | None:
     return next(fits, None)
 
 
+def fit_of(home: Home, day: date) -> "Fit":
+    """The fit that was made on ``day``."""
+    from ml.clustering.fit import Fit
+
+    return Fit.load(LakeTable(home, CLUSTERS).folder(day) / FIT_FILE)
+
+
 def read_day(home: Home, day: date) -> "tuple[Behaviour, tuple[str, int] | None]":
     """Everybody's behaviour, and the model whose embeddings are in it; None if the day has none."""
     from ml.clustering.behaviour import COLUMNS, behaviour_of
@@ -85,7 +92,6 @@ def read_day(home: Home, day: date) -> "tuple[Behaviour, tuple[str, int] | None]
 
 def fit_in_force(home: Home, day: date, behaviour: "Behaviour", model: tuple[str, int] | None) -> "Fit":
     """The fit so far where it still holds, else a refit from it."""
-    from ml.clustering.fit import Fit
     from ml.clustering.refit import fitted
     from ml.clustering.settings import ClusterSettings
 
@@ -94,7 +100,7 @@ def fit_in_force(home: Home, day: date, behaviour: "Behaviour", model: tuple[str
         fit_recipe(home, day),
         last_fit_day(home, day),
     )
-    before = Fit.load(LakeTable(home, CLUSTERS).folder(last) / FIT_FILE) if last else None
+    before = fit_of(home, last) if last else None
     model = model if settings.embedding_weight else None
     if before and (before.recipe, before.model) == (made_by, model) and (day - last).days < settings.refit_days:
         return before

@@ -5,7 +5,7 @@ import logging
 from datetime import date
 from pathlib import Path
 
-from expectations.clusters import CUSTOMER_CLUSTERS
+from expectations.clusters import CLUSTERS, CUSTOMER_CLUSTERS
 from jobs import cluster
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
@@ -31,8 +31,8 @@ def main(args: argparse.Namespace) -> None:
     home, day = Home.from_environment(args.home), args.ds
     settings = load_settings(home, "cluster", ClusterSettings)
     known = LakeTable(home, CUSTOMER_CLUSTERS).read_arrow([day], ["cluster_id"])
-    behaviour, model = cluster.read_day(home, day)
-    fit = cluster.fit_in_force(home, day, behaviour, model)
+    behaviour, _ = cluster.read_day(home, day)
+    fit = cluster.fit_of(home, LakeTable(home, CLUSTERS).read_arrow([day], ["fitted_on"])["fitted_on"][0].as_py())
     some = behaviour.sample(MAP_CUSTOMERS, settings.seed)
     ids, counts = np.unique(known["cluster_id"].to_numpy(), return_counts=True)
     shares = {int(one): count / len(known) for one, count in zip(ids, counts, strict=True)}
@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> None:
     places, mine = fit.space.place(some), fit.assigned(some).ids
     folder.mkdir(parents=True, exist_ok=True)
     for kind, flatten in FLATTEN.items():
-        title = f"{shop_name(home.path)}, {day}: {NAMES[kind]} of {len(some):,} distinct customers by behaviour cluster"
+        title = f"{shop_name(home.path)}, {day}: {NAMES[kind]} of {len(some):,} customers by cluster"
         draw(kind, flatten(places, settings.seed), mine, shares, title, folder / f"{kind}.png")
     log.info("maps of %s customers in %s", f"{len(some):,}", folder)
 

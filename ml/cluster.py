@@ -53,10 +53,8 @@ def read_behaviour(day: date, home: HomePath = None) -> "Behaviour":
 
 def table(everybody: "Behaviour", settings: "ClusterSettings") -> list[str]:
     """One line a method and number of clusters."""
-    from dataclasses import replace
-
     from ml.clustering.judging import Judge, chosen, judged
-    from ml.clustering.methods import FIND, one_thread
+    from ml.clustering.methods import FIND, FINDS_ITS_NUMBER, one_thread
     from ml.clustering.refit import tried_numbers
     from ml.clustering.space import fit_space
 
@@ -66,7 +64,7 @@ def table(everybody: "Behaviour", settings: "ClusterSettings") -> list[str]:
     with one_thread():
         judge = Judge(places)
         for name, find in FIND.items():
-            numbers = tried_numbers(replace(settings, method=name))
+            numbers = tried_numbers(settings) if name not in FINDS_ITS_NUMBER else [settings.fewest_clusters]
             found = [judged(judge, find, k, settings) for k in numbers]
             best = chosen(found, settings.least_stability)
             lines += [_line(judge, name, one, settings, "  <" if one is best else "") for one in found]

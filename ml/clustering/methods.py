@@ -81,6 +81,8 @@ FIND: dict[str, Find] = {
     "agglomerative": agglomerative,
     "hdbscan": hdbscan,
 }
+FINDS_ITS_NUMBER = ("hdbscan",)
+"""Methods that find as many clusters as there are: run once."""
 
 
 def settled(places: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from ml.clustering.behaviour import MEASURES, Behaviour
 from ml.clustering.fit import ONE_CLUSTER, Fit
 from ml.clustering.judging import Judge, chosen, judged, stability
 from ml.clustering.matching import agreement, matched_ids
-from ml.clustering.methods import FIND, means, nearest, one_thread, settled, spread, squared_distances
+from ml.clustering.methods import FIND, FINDS_ITS_NUMBER, means, nearest, one_thread, settled, spread, squared_distances
 from ml.clustering.settings import ClusterSettings
 from ml.clustering.space import Space, fit_space
 
@@ -70,7 +70,7 @@ def _found(
         return Found(ONE_CLUSTER, new_space, places, places.mean(axis=0)[None], 0.0, 1.0)
     judge = Judge(places[: settings.judged_customers])
     fresh = _afresh(new_space, places, judge, settings)
-    if before is None or len(before.ids) == 1:
+    if before is None or not _may_stay(before, settings):
         return fresh
     space = before.space if is_same and new_space.is_like(before.space, settings.rescale_from) else new_space
     kept = _kept(space, space.place(customers), old, before, judge, settings)
@@ -78,19 +78,24 @@ def _found(
     return fresh if is_better and fresh.stability >= settings.least_stability else kept
 
 
+def _may_stay(before: Fit, settings: ClusterSettings) -> bool:
+    """Whether the settings would still let its clusters be."""
+    return before.method == settings.method and len(before.ids) in tried_numbers(settings)
+
+
 def _afresh(space: Space, places: np.ndarray, judge: Judge, settings: ClusterSettings) -> Found:
     """Clusters that know of none before: as many as the rule says, found on all ``places``."""
     find = FIND[settings.method]
-    best = chosen([judged(judge, find, k, settings) for k in tried_numbers(settings)], settings.least_stability)
+    tried = tried_numbers(settings) if settings.method not in FINDS_ITS_NUMBER else [settings.fewest_clusters]
+    best = chosen([judged(judge, find, k, settings) for k in tried], settings.least_stability)
     centres = find(places, best.k, settings.seed)
     silhouette = judge.silhouette(nearest(judge.places, centres))
     return Found(settings.method, space, places, centres, silhouette, best.stability)
 
 
 def tried_numbers(settings: ClusterSettings) -> list[int]:
-    """Numbers of clusters to choose from; HDBSCAN, which finds its own, is run once."""
-    last = settings.most_clusters if settings.method != "hdbscan" else settings.fewest_clusters
-    return list(range(settings.fewest_clusters, last + 1))
+    """Numbers of clusters to choose from."""
+    return list(range(settings.fewest_clusters, settings.most_clusters + 1))
 
 
 def _kept(
@@ -100,7 +105,7 @@ def _kept(
     some = places[: len(judge.places)]
     centres = _followed(places, means(places, old), settings)
     grown, gain = one_more(some, centres, settings)
-    if gain >= before.spare_gain + settings.new_kind_gain:
+    if gain >= before.spare_gain + settings.new_kind_gain and len(grown) <= settings.most_clusters:
         centres = settled(places, grown)
     steady = stability(some, partial(_from, centres), len(centres), settings)
     return Found(before.method, space, places, centres, judge.silhouette(nearest(some, centres)), steady)

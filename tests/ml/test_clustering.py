@@ -1,5 +1,6 @@
 """Behaviour clusters on customers made by hand: placing, choosing, matching, refits, planted changes."""
 
+from dataclasses import replace
 from datetime import date
 from itertools import permutations
 
@@ -239,6 +240,16 @@ def test_a_cluster_that_changes_its_ways_has_moved():
     told = dict(zip(refit.ids, refit.changes, strict=True))
     assert {one for one, how in told.items() if how == "moved"} == {owls}
     assert set(told) == set(fit.ids)
+
+
+def test_other_settings_are_followed_under_the_old_ids():
+    behaviour, _ = customers()
+    fit = fitted(D, behaviour, QUICK)
+    ward = fitted(WEEK_LATER, behaviour, replace(QUICK, method="agglomerative"), fit)
+    assert (ward.method, ward.ids) == ("agglomerative", fit.ids)
+    fewer = fitted(WEEK_LATER, behaviour, replace(QUICK, most_clusters=3), fit)
+    assert len(fewer.ids) == 3
+    assert len(set(fewer.ids) & set(fit.ids)) >= 2
 
 
 def test_another_model_keeps_ids():
