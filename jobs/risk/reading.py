@@ -59,7 +59,7 @@ def read_behaviour(spark: "SparkSession", home: Home, window: Window, settings: 
 def orders(events: "DataFrame") -> "DataFrame":
     """One row an order: when, by what device, from where, how paid, how much. Where lines disagree, the first name.
 
-    device_since, country_since: when the customer was first seen with them.
+    device_since, country_since: when the customer was first seen with them; seen_since: first seen at all.
     """
     from pyspark.sql import functions as F
 
@@ -75,7 +75,8 @@ def orders(events: "DataFrame") -> "DataFrame":
     )
     for name in ("device", "country"):
         rows = rows.join(first_seen(events, name), ["customer_key", name], "left")
-    return rows.drop("order_id")
+    seen = events.groupBy("customer_key").agg(F.min("event_date").alias("seen_since"))
+    return rows.join(seen, "customer_key").drop("order_id")
 
 
 def first_seen(events: "DataFrame", name: str) -> "DataFrame":

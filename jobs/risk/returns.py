@@ -14,7 +14,7 @@ from jobs.risk.settings import RiskSettings, beyond
 
 NEEDED = ("purchase_count_365d", "return_count_365d", "purchase_amount_365d", "return_amount_365d")
 """What it reads of features, beside customer_key."""
-MOST_LINES = 10
+MOST_LINES = 5
 """What is usual in the shop counts as so many lines of a customer's own."""
 
 

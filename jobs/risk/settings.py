@@ -18,7 +18,6 @@ class RiskSettings:
     velocity_minutes: float = 60
     velocity_orders: float = 5
     velocity_payments: float = 3
-    takeover_least_orders: int = 1
     takeover_surprise: float = 5
     return_times: float = 4
     return_least_share: float = 0.1
@@ -61,7 +60,6 @@ DESCRIPTIONS = {
     "velocity_minutes": ("minutes", "orders within such a time are one burst"),
     "velocity_orders": ("orders", "so many orders in a burst score a half"),
     "velocity_payments": ("methods", "so many payment methods in a burst score a half"),
-    "takeover_least_orders": ("orders", "a customer is known after so many orders"),
     "takeover_surprise": ("powers of ten", "an order as rare as one in 10 to such a power scores a half"),
     "return_times": ("ratio", "such a multiple of the shop's odds that a line comes back scores a half"),
     "return_least_share": ("share", "no share of lines sent back below scores a half, however low the shop's"),

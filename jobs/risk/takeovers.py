@@ -1,4 +1,4 @@
-"""Takeover: an order unlike the customer's earlier ones in device, country, hour and amount at once.
+"""Takeover: an order unlike all that was seen of the customer before in device, country, hour and amount at once.
 
 Each of the four is told in powers of ten: −log10 of how probable it was, given the customer's own earlier orders and,
 as far as these are few, what is usual in the shop. They are added up, as if they came about independently.
@@ -17,6 +17,8 @@ PRIOR_ORDERS = 5
 """For how many orders of the customer's own what is usual in the shop counts."""
 NEAR_HOURS = 2
 """Orders so many hours apart, around the clock, are of the same time of day."""
+MOST_OF_ONE = 4
+"""Powers of ten that one sign counts at most: somebody has to be the oddest, and one sign alone is no takeover."""
 TOLD_FROM = 0.5
 """Powers of ten from which something is a reason."""
 
@@ -42,9 +44,9 @@ class Past:
 
 
 def find_takeovers(orders: pd.DataFrame, first: date, settings: RiskSettings) -> Found:
-    """Orders from ``first`` on, of customers with takeover_least_orders before; ``orders``: see sorted_orders."""
+    """Orders from ``first`` on, of customers who were seen on an earlier day; ``orders``: see sorted_orders."""
     past = past_of(orders["customer_key"].cat.codes.to_numpy(), orders["event_date"].to_numpy("datetime64[D]"))
-    judged = past.count >= settings.takeover_least_orders
+    judged = (orders["seen_since"] < orders["event_date"]).to_numpy()
     rows = orders.assign(
         by_device=_of_new(orders, "device", past, judged),
         by_country=_of_new(orders, "country", past, judged),
@@ -74,20 +76,26 @@ def _of_new(orders: pd.DataFrame, name: str, past: Past, judged: np.ndarray) -> 
     """(orders,) powers of ten: of a value of ``name`` with which the customer was never seen before the day; else 0."""
     known, days = orders[name].notna().to_numpy(), orders["event_date"].to_numpy("datetime64[D]")
     is_new = known & (orders[f"{name}_since"].to_numpy("datetime64[D]") >= days)
-    # Everybody is new once.
-    changes = np.maximum(past.sum(is_new & (past.count > 0)), 0)
+    changes = past.sum(is_new & judged)
     usual = ((is_new & judged).sum() + 0.5) / (judged.sum() + 1)
-    return np.where(is_new, -np.log10((changes + PRIOR_ORDERS * usual) / (past.count + PRIOR_ORDERS)), 0.0)
+    return np.where(is_new, surprise((changes + PRIOR_ORDERS * usual) / (past.count + PRIOR_ORDERS)), 0.0)
+
+
+def surprise(probability: np.ndarray) -> np.ndarray:
+    return np.clip(-np.log10(probability), 0, MOST_OF_ONE)
 
 
 def _of_amount(amount: np.ndarray, past: Past, judged: np.ndarray) -> np.ndarray:
-    """(orders,) powers of ten: the share of the shop's judged orders that exceed their customer's usual as far."""
+    """(orders,) powers of ten: the share of the shop's judged orders that exceed their customer's usual as far.
+
+    The usual is the mean of the customer's earlier orders and one such as the shop's are, in logarithms.
+    """
     size = np.log1p(np.nan_to_num(np.maximum(amount, 0)))
-    n = np.maximum(past.count, 1)
-    beyond_usual = (size - past.sum(size) / n) / np.sqrt(1 + 1 / n)
+    n = past.count + 1
+    beyond_usual = (size - (past.sum(size) + size.mean()) / n) / np.sqrt(1 + 1 / n)
     known = np.sort(beyond_usual[judged])
     as_far = len(known) - np.searchsorted(known, beyond_usual, side="left")
-    return np.maximum(0, -np.log10(np.maximum(as_far, 1) / (len(known) + 1)))
+    return surprise(np.maximum(as_far, 1) / (len(known) + 1))
 
 
 def _of_hour(rows: pd.DataFrame, hours: np.ndarray) -> np.ndarray:
@@ -101,8 +109,8 @@ def _of_hour(rows: pd.DataFrame, hours: np.ndarray) -> np.ndarray:
         own = hours[begin:end]
         if pd.notna(hour) and not np.isnan(own).any():
             close = near_orders(own, hour)
-            found[n] = -np.log10((close + PRIOR_ORDERS * usual[int(hour)]) / (len(own) + PRIOR_ORDERS))
-    return np.maximum(found, 0)
+            found[n] = surprise((close + PRIOR_ORDERS * usual[int(hour)]) / (len(own) + PRIOR_ORDERS))
+    return found
 
 
 def near_orders(hours: np.ndarray, hour: float) -> int:
@@ -114,14 +122,13 @@ def near_orders(hours: np.ndarray, hour: float) -> int:
 def _words(row: object, orders: pd.DataFrame) -> list[str]:
     own = orders.iloc[row.begin : row.end]
     earlier = f"{count(len(own), 'earlier order')}"
-    usual = np.expm1(np.log1p(own["amount"]).mean())
-    country = own["country"].mode()
+    usual, country = np.expm1(np.log1p(own["amount"]).mean()), own["country"].mode()
+    times = f", {row.amount / max(usual, 0.01):,.1f} times the usual {money(usual)}" if len(own) else ""
     texts = {
         "by_device": f"a device never seen of the customer before ({row.device})",
         "by_country": f"from {row.country}, never seen of the customer before"
         + (f" (usual {country.iloc[0]})" if len(country) else ""),
-        "by_amount": f"{money(row.amount)} paid in an order, {row.amount / max(usual, 0.01):,.1f} times the usual "
-        f"{money(usual)}",
+        "by_amount": f"{money(row.amount)} paid in {'an order' if len(own) else 'the first order'}{times}",
         "by_hour": "" if pd.isna(row.hour) else f"at {int(row.hour)} o'clock, as "
         f"{near_orders(own['hour'].to_numpy('float64', na_value=np.nan), row.hour)} of {earlier}",
     }  # fmt: skip

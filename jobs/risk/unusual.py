@@ -44,8 +44,9 @@ def find_labelled(home: Home, day: date, features: pa.Table, settings: RiskSetti
         return []
     from ml.risk.labelled import fit_cases, probability, reasons
 
+    marked = labels.read_labels(file, day)
     try:
-        cases = labels.load_cases(labels.read_labels(file, day), day, home.path)
+        cases = labels.load_cases(marked, day, home.path)
     except DataError as error:
         log.warning("no supervised risk score: %s", error)
         return []

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 TOP = 100
 RESAMPLES = 500
+MISSING = -2.0
+"""No feature is as low: sentiments reach -1, all others 0."""
 TEST_SHARE = 0.3
 """The newest cases, so many of them, are tested on."""
 
@@ -43,7 +45,12 @@ def fit(features: np.ndarray, is_case: np.ndarray, weight: np.ndarray | None = N
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     model = CalibratedClassifierCV(boosting, method="sigmoid", cv=folds, ensemble=False)
     with threadpool_limits(limits=1):  # the same sums whatever the machine
-        return model.fit(features, is_case, weight)
+        return model.fit(filled(features), is_case, weight)
+
+
+def filled(features: np.ndarray) -> np.ndarray:
+    """Missing values as one below all others: scikit-learn's boosting reads none where a whole column is missing."""
+    return np.where(np.isnan(features), MISSING, features)
 
 
 def fit_cases(cases: list[Cases]) -> "CalibratedClassifierCV":
@@ -52,7 +59,7 @@ def fit_cases(cases: list[Cases]) -> "CalibratedClassifierCV":
 
 def probability(model: "CalibratedClassifierCV", features: np.ndarray) -> np.ndarray:
     """(rows,) of being a case."""
-    return model.predict_proba(features)[:, 1]
+    return model.predict_proba(filled(features))[:, 1]
 
 
 def split_by_time(cases: list[Cases]) -> tuple[list[Cases], list[Cases]]:
@@ -85,7 +92,7 @@ def reasons(model: "CalibratedClassifierCV", features: np.ndarray, typical: np.n
     """Of each row, what speaks most for a case, one a family of features; exact Shapley values of the boosting."""
     from ml.reasons.tabular import margin
 
-    _, parts = margin(model.calibrated_classifiers_[0].estimator, features)
+    _, parts = margin(model.calibrated_classifiers_[0].estimator, filled(features))
     return [_told(values, own, typical, n) for values, own in zip(features, parts, strict=True)]
 
 

@@ -71,7 +71,7 @@ BENCHMARKS: dict[ModuleType, dict[str, Bar]] = {
     train_speed: {"packed_vs_padded": Bar("ratio", 2, is_floor=True)},
     score_speed: {"score_1m_s": Bar("s", 300)},
     risk_recall: {
-        **{f"risk_{kind}_recall": Bar("share", 0.6, is_floor=True) for kind in risk_recall.INJECTED},
+        **{f"risk_{kind}_recall": Bar("share", 0.5, is_floor=True) for kind in risk_recall.INJECTED},
         **{f"risk_{kind}_precision": Bar("share", 0.5, is_floor=True) for kind in risk_recall.INJECTED},
     },
     publish_speed: {"publish_1m_s": Bar("s", 300), "publish_vs_copy": Bar("ratio", 3)},

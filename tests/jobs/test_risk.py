@@ -32,6 +32,7 @@ def orders_of(rows: list[dict]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     for name in ("device", "country"):
         frame[f"{name}_since"] = frame.groupby(["customer_key", name])["event_date"].transform("min")
+    frame["seen_since"] = frame.groupby("customer_key")["event_date"].transform("min")
     return reading.sorted_orders(pa.Table.from_pandas(frame, preserve_index=False))
 
 
@@ -114,6 +115,17 @@ def test_less_odd_scores_less(usual):
     assert less < whole
 
 
+def test_who_only_looked_before_is_known_by_that():
+    """A first order, by somebody who was seen in another country a month ago."""
+    rows = orders_of(shop_orders({**ODD, "customer_key": "berta"}))
+    berta = rows["customer_key"] == "berta"
+    assert listed(takeovers.find_takeovers(rows, FIRST, SETTINGS)) == []
+    rows.loc[berta, "seen_since"] = NOON.date() - timedelta(days=30)
+    (alert,) = listed(takeovers.find_takeovers(rows, FIRST, SETTINGS))
+    assert alert["customer_key"] == "berta"
+    assert "900 paid in the first order" in {alert["reason_1"], alert["reason_2"], alert["reason_3"]}
+
+
 def test_a_new_telephone_alone_is_no_takeover():
     assert listed(takeovers.find_takeovers(orders_of(shop_orders({"device": "Pixel 9"})), FIRST, SETTINGS)) == []
 
@@ -170,8 +182,8 @@ def test_where_half_comes_back_half_is_no_abuse():
 
 def test_the_prior_is_that_of_the_customers():
     bought = np.random.default_rng(3).integers(5, 60, 20_000)
-    a, b = returns.beta_prior(betabinom.rvs(bought, 1, 7, random_state=4).astype(float), bought.astype(float))
-    assert (a, b) == pytest.approx((1, 7), rel=0.1)
+    a, b = returns.beta_prior(betabinom.rvs(bought, 0.5, 3.5, random_state=4).astype(float), bought.astype(float))
+    assert (a, b) == pytest.approx((0.5, 3.5), rel=0.1)
 
 
 def test_a_share_counts_as_what_it_exceeds_at_such_confidence():
@@ -288,6 +300,7 @@ def test_orders_visits_and_reviews_of_events(spark):
     events = spark.createDataFrame(frame.assign(event_hour=12))
     orders = reading.sorted_orders(reading.orders(events).toArrow())
     assert orders["amount"].tolist() == [50, 5]
+    assert orders["seen_since"].tolist() == [NOON.date()] * 2
     assert orders["device_since"].tolist() == [NOON.date()] * 2  # the order without a number came on a Mac that day
     (told,) = reading.visits(events, 1).toArrow().to_pylist()
     assert (told["events"], told["views"], told["purchases"], told["seconds"]) == (1, 1, 2, 9)

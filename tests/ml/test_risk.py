@@ -64,6 +64,7 @@ def cases(snapshot: date, rows: int, marked: int, seed: int) -> Cases:
     rng = np.random.default_rng(seed)
     features = rng.poisson(3, (rows, len(FEATURE_NAMES))).astype(float)
     is_case = np.arange(rows) < marked
+    features[:, FEATURE_NAMES.index("age")] = np.nan  # of a shop that does not know it
     features[is_case, FEATURE_NAMES.index("payment_method_diversity_30d")] += 9
     return Cases(snapshot, features, is_case, np.ones(rows))
 
