@@ -73,14 +73,13 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from threadpoolctl import threadpool_limits
+    from ml.threads import one_thread
 
     home, day = Home.from_environment(args.home), args.ds
     settings = load_settings(home, "recommendations", RecommendationSettings)
     columns = ["customer_key", "lifecycle_stage", "value_tier"]
     customers = LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day], columns)
-    # One thread: the same sums whatever the machine.
-    with threadpool_limits(limits=1):
+    with one_thread():
         rows, quality = recommended(home, day, customers, settings)
     made = recipe(settings)
     LakeTable(home, RECOMMENDATIONS).write_arrow(day, rows, made)

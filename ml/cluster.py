@@ -54,9 +54,10 @@ def read_behaviour(day: date, home: HomePath = None) -> "Behaviour":
 def table(everybody: "Behaviour", settings: "ClusterSettings") -> list[str]:
     """One line a method and number of clusters."""
     from ml.clustering.judging import Judge, chosen, judged
-    from ml.clustering.methods import FIND, FINDS_ITS_NUMBER, one_thread
+    from ml.clustering.methods import FIND, FINDS_ITS_NUMBER
     from ml.clustering.refit import tried_numbers
     from ml.clustering.space import fit_space
+    from ml.threads import one_thread
 
     customers = everybody.sample(settings.judged_customers, settings.seed)
     places = fit_space(customers, settings).place(customers)

@@ -41,11 +41,10 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from threadpoolctl import threadpool_limits
-
     from ml.comparing.homes import home_of
     from ml.comparing.store import log_report, write_json
     from ml.protocols import study
+    from ml.threads import one_thread
     from ml.tracking import initialise
 
     study(args.source)
@@ -54,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
         raise SetupError(f"--json {args.json}: there is no folder {args.json.absolute().parent}")
     initialise(home)  # what the table will be logged to answers now, not only after an hour
     # Sums come out the same whatever the machine's cores.
-    with threadpool_limits(limits=1):
+    with one_thread():
         report = compare(args.source, home, args.budget, chosen_models(args.models))
     print(report.text)
     if args.json:

@@ -35,13 +35,12 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from threadpoolctl import threadpool_limits
-
     from ml.cohorts import load_parts
     from ml.factor_gains import gain_as_inputs, recommendation_recalls
     from ml.matrix_factors import FactorSettings
     from ml.ready import first_day, require_matured, require_snapshots
     from ml.settings import load_model_settings
+    from ml.threads import one_thread
 
     settings = load_model_settings(args.home)
     protocol = settings.protocol(args.cutoff, first_day(args.home))
@@ -49,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
     require_snapshots(protocol.cutoffs, args.cutoff, args.home)
     parts = load_parts(protocol, args.home)
     # One thread, as in training: the same sums whatever the machine.
-    with threadpool_limits(limits=1):
+    with one_thread():
         factors = fit(protocol.cutoffs[0], replace(FactorSettings(), seed=args.seed), args.home)
         recalls = recommendation_recalls(factors, args.cutoff, settings.churn_days, args.seed, args.home)
         log.info("recommendations judged; next, boosting with and without factors")

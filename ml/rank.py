@@ -57,11 +57,10 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from threadpoolctl import threadpool_limits
-
     from ml.protocols import study
     from ml.ready import first_day, require_matured
     from ml.settings import load_model_settings
+    from ml.threads import one_thread
 
     if args.study:
         protocol = study(args.study)
@@ -69,7 +68,7 @@ def main(args: argparse.Namespace) -> None:
         protocol = load_model_settings(args.home).protocol(args.cutoff, first_day(args.home))
     require_matured(protocol.tests[-1], protocol.horizons.churn_days, args.home)
     # One thread, as in training: the same sums whatever the machine.
-    with threadpool_limits(limits=1):
+    with one_thread():
         for kind in args.kind or JUDGED:
             result = learn_and_test(kind, protocol, args.seed, args.last_orders and kind == "product", args.home)
             print(report(result, protocol))

@@ -43,14 +43,13 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from threadpoolctl import threadpool_limits
-
     from ml.answering import require_answer
     from ml.comparing.store import data_digest
     from ml.leaks import require_no_leak
     from ml.plan import Plan
     from ml.registry import MODEL_NAME
     from ml.settings import load_promotion_settings, trained_models
+    from ml.threads import one_thread
 
     models = trained_models(args.models, args.home)
     require_answer(args.home)  # now, and not only after all the data were read
@@ -63,7 +62,7 @@ def main(args: argparse.Namespace) -> None:
         print(f"{MODEL_NAME}/{version} was trained on the same data, settings and code: nothing to do")
         return
     # One thread: models this small are fastest so, and sums come out the same whatever the machine.
-    with threadpool_limits(limits=1):
+    with one_thread():
         train(plan, parts, args.home)
 
 

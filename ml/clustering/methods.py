@@ -5,8 +5,7 @@ Gaussians (EM, diagonal covariances), agglomeration by Ward's criterion (1963) o
 Sander 2013).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,18 +18,6 @@ HDBSCAN_SHARE = 0.02
 
 Find = Callable[[np.ndarray, int, int], np.ndarray]
 """(places, k, seed) → (clusters, dimensions) centres."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """The same sums whatever the machine. Libraries that are loaded later know no limit, so all are loaded first."""
-    import sklearn.cluster
-    import sklearn.metrics
-    import sklearn.mixture  # noqa: F401
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        yield
 
 
 def nearest(places: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -10,9 +10,10 @@ from ml.clustering.behaviour import MEASURES, Behaviour
 from ml.clustering.fit import ONE_CLUSTER, Fit
 from ml.clustering.judging import Judge, chosen, judged, stability
 from ml.clustering.matching import agreement, matched_ids
-from ml.clustering.methods import FIND, FINDS_ITS_NUMBER, means, nearest, one_thread, settled, spread, squared_distances
+from ml.clustering.methods import FIND, FINDS_ITS_NUMBER, means, nearest, settled, spread, squared_distances
 from ml.clustering.settings import ClusterSettings
 from ml.clustering.space import Space, fit_space
+from ml.threads import one_thread
 
 SPARE_STARTS = 24
 """Places from which one more cluster is tried."""

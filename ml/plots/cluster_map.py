@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.clustering.methods import one_thread
 from ml.plots.style import MODEL, OTHERS, REFERENCE, new_figure, save
+from ml.threads import one_thread
 
 MAP_CUSTOMERS = 4_000
 """Customers on a map: of more, dots hide one another."""
