@@ -54,7 +54,7 @@ RECOMMENDATION_QUALITY = Table(
                  description=f"{words} the share of a customer's next basket that the list holds.")
           for end, words in (("", "Mean of"), ("_low", "Lower end of the 95 % interval of"),
                              ("_high", "Upper end of the 95 % interval of"))),
-        *(Column(name=f"gain{end}", type="double", minimum=-1, maximum=1, nullable=True, unit="share",
+        *(Column(name=f"gain{end}", type="double", minimum=-1, maximum=1, nullable=True, unit="difference of shares",
                  description=f"{words} its recall less that of personal frequency, on the same customers.")
           for end, words in (("", "Mean of"), ("_low", "Lower end of the 95 % interval of"),
                              ("_high", "Upper end of the 95 % interval of"))),

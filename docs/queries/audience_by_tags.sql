@@ -10,5 +10,5 @@ select tags.tag, count(*) as customers, count(*) / sizes.everybody as share_of_e
 from marts.customer_tags as tags join customers using (customer_key) cross join sizes
 group by tags.tag, sizes.everybody, sizes.best
 having count(*) >= 10
-order by share_of_best - count(*) / sizes.everybody desc, tags.tag
+order by count(*) filter (where customers.is_best) / nullif(sizes.best, 0) - count(*) / sizes.everybody desc, tags.tag
 limit 20;

@@ -111,3 +111,13 @@ RULES = (
     Rule(tag="gifting", column="gift_share_180d", least=("purchase_count_180d", 3),
          evidence="{:.0%} of purchase lines of 180 days are gifts"),
 )  # fmt: skip
+
+DESCRIPTIONS = {
+    rule.tag: (
+        "quantile" if rule.is_rank else "",
+        f"tag {rule.tag}: {rule.column} of at {'most' if rule.is_upper else 'least'} this, "
+        f"and {rule.least[0]} of {rule.least[1]} or more",
+    )
+    for rule in RULES
+} | {"gift_words": ("", "words that make a product a gift")}
+"""Setting → (unit, meaning), as segment_settings shows them."""

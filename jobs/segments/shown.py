@@ -15,6 +15,8 @@ from jobs.settings import load_settings
 PARTS: dict[str, tuple[str, str]] = {
     "watch": ("jobs.watch_churn", "WatchSettings"),
     "risk": ("jobs.risk.settings", "RiskSettings"),
+    "cluster": ("ml.clustering.settings", "ClusterSettings"),
+    "tags": ("jobs.profiles.tag_rules", "TagSettings"),
 }
 """Section of settings.yaml → its module, which holds DESCRIPTIONS (name → unit, meaning), and dataclass."""
 
