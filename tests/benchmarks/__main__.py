@@ -12,6 +12,7 @@ from expectations.version import code_version
 from jobs.home import Home
 from jobs.sql import format_table
 from tests.benchmarks import (
+    bi_queries,
     btyd,
     dag_parse,
     gate,
@@ -75,6 +76,7 @@ BENCHMARKS: dict[ModuleType, dict[str, Bar]] = {
         **{f"risk_{kind}_precision": Bar("share", 0.5, is_floor=True) for kind in risk_recall.INJECTED},
     },
     publish_speed: {"publish_1m_s": Bar("s", 300), "publish_vs_copy": Bar("ratio", 3)},
+    bi_queries: {"bi_query_s": Bar("s", 1)},
     segment_speed: {"segment_1m_s": Bar("s", 180)},
     scale: {
         "cold_vs_duckdb": Bar("ratio", 1),
