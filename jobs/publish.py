@@ -26,6 +26,7 @@ from jobs.marts.publish_staging import Staged, digest_of_day, drop_leftovers, no
 from jobs.marts.publish_switch import Snapshot, switch
 from jobs.marts.vault import fill_vault
 from jobs.marts.warehouse import connect
+from jobs.marts.warehouse_ddl import stored_name
 from jobs.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ WRITTEN_BY = {
     "risk_alerts": "assess_risk",
     "churn_watchlist": "watch_churn",
     "recommendations": "recommend",
+    "recommendation_quality": "recommend",
     "next_actions": "choose_actions",
     "cohort_retention": "measure_outcomes",
     "model_performance": "measure_outcomes",
@@ -93,6 +95,8 @@ def publish(home: Home, day: date) -> Snapshot:
     require(home, day)
     scored = LakeTable(home, SCORES).row_count(day)
     with connect(home, autocommit=True) as connection, _explained(), _only_publisher_of(connection, day):
+        for table in PUBLISHED:  # rather than to find out after the audit that one is missing
+            connection.execute(f"select from warehouse.{stored_name(table)} limit 0")
         fill_vault(home)
         drop_leftovers(connection, day)
         staged: list[Staged] = []

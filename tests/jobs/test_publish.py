@@ -310,6 +310,11 @@ def test_no_setup_is_named(home):
         publish.publish(home, DAY)
     setup.create_warehouse(home)  # what the message says
     publish.publish(home, DAY)
+    with warehouse.connect(home) as connection:
+        connection.execute("drop table warehouse.segment_settings_v2 cascade")
+    with pytest.raises(SetupError, match=r"not set up.*segment_settings_v2.*`python -m jobs setup`"):
+        publish.publish(home, DAY)
+    assert staging(home) == []  # told before anything was loaded
 
 
 # -- many at once ------------------------------------------------------------------------------------------------------
