@@ -85,7 +85,7 @@ def clusters(facts: Day) -> Section:
     words = words[(words["segment_kind"] == "cluster") & (words["fact"] == "summary")]
     parts = [f'<p class="portrait"><b>Cluster {r.segment}</b>{_escaped(r.words)}</p>' for r in words.itertuples()]
     change = facts.clusters
-    moved = change[change["change"] != "kept"]["cluster_id"].tolist() if len(change) else []
+    moved = change[change["change"].isin(["moved", "new"])]["cluster_id"].tolist()
     note = f"Fitted on {change['fitted_on'].iloc[0]}." if len(change) else ""
     if moved:
         note += f" That fit made or moved {len(moved)} of {len(change)}."
