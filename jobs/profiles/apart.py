@@ -55,4 +55,5 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(known, values, 0).sum(axis=0) / n
         var = np.where(known, (values - mean) ** 2, 0).sum(axis=0) / n
-    return n, mean, var
+    # Equal numbers have a mean that is off in its last bits: that is no spread.
+    return n, mean, np.where(var > (1e-12 * mean) ** 2, var, 0.0)

@@ -39,13 +39,14 @@ def portraits(customers: pd.DataFrame, tags: pd.DataFrame, compared: list[str], 
     customers  one row each: CUSTOMER_COLUMNS, favourite_category, features of ``compared``, STEPS, revenue and mood
     tags       customer_key, tag
     """
-    tagged = tags.groupby("customer_key")["tag"].agg(list)
+    owner = pd.Index(customers["customer_key"]).get_indexer(tags["customer_key"])
     rows = []
     for kind in SEGMENT_KINDS:
         names = _segments(customers, kind)
         for segment in sorted(names.dropna().unique(), key=str):
-            inside = (names == segment).to_numpy()
-            facts = portrait(customers, inside, tagged, differences(customers[compared], inside))
+            inside = (names == segment).to_numpy(bool, na_value=False)
+            carried = tags.loc[(owner >= 0) & inside[owner], "tag"]
+            facts = portrait(customers, inside, carried, differences(customers[compared], inside))
             about = {"snapshot_date": day, "segment_kind": kind, "segment": str(segment)}
             rows += [about | vars(fact) for fact in facts]
     return rows
@@ -56,14 +57,14 @@ def _segments(customers: pd.DataFrame, kind: str) -> pd.Series:
     return customers["cluster_id"].astype("Int64").astype("string") if kind == "cluster" else customers[kind]
 
 
-def portrait(customers: pd.DataFrame, inside: np.ndarray, tagged: pd.Series, apart: list[Difference]) -> list[Fact]:
-    """The facts of one segment, its summary first."""
+def portrait(customers: pd.DataFrame, inside: np.ndarray, tags: pd.Series, apart: list[Difference]) -> list[Fact]:
+    """The facts of one segment, its summary first. ``tags``: of its customers, one row each time one carries one."""
     mine = customers[inside]
     told = [
         *_sizes(mine, customers),
         *(_difference(found, rank) for rank, found in enumerate(apart[: SHOWN["difference"]], start=1)),
         *_shares("category", mine["favourite_category"].dropna(), len(mine), "want {} most"),
-        *_shares("tag", tagged.reindex(mine["customer_key"]).dropna().explode(), len(mine), "are {}"),
+        *_shares("tag", tags, len(mine), "are {}"),
         *_mood(mine),
         *_journey(mine),
     ]

@@ -46,11 +46,16 @@ def holds(customers: pd.DataFrame, rule: Rule, bound: float) -> np.ndarray:
     number = customers[rule.column].to_numpy(float, na_value=np.nan)
     founded = customers[rule.least[0]].to_numpy(float, na_value=np.nan) >= rule.least[1]
     if rule.is_rank:
-        judged = number[founded & np.isfinite(number)]
-        bound = np.quantile(judged, bound, method="inverted_cdf") if len(judged) else np.inf
+        bound = _of_rank(number[founded & np.isfinite(number)], bound)
     with np.errstate(invalid="ignore"):
         held = founded & (number <= bound if rule.is_upper else number >= bound)
     return held & is_trait(customers[rule.subject]) if rule.subject else held
+
+
+def _of_rank(judged: np.ndarray, share: float) -> float:
+    """The quantile of ``judged``; infinite where COMMON of them reach it, since they are equal."""
+    bound = np.quantile(judged, share, method="inverted_cdf") if len(judged) else np.inf
+    return bound if np.count_nonzero(judged >= bound) <= COMMON * len(judged) else np.inf
 
 
 def is_trait(subject: pd.Series) -> np.ndarray:

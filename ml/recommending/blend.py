@@ -109,13 +109,14 @@ def _judged(
     blended: np.ndarray, found: Offered, customers: np.ndarray, targets: Targets, scene: Scene,
     places: int, seed: int,
 ) -> tuple[Row, ...]:  # fmt: skip
-    """One row a ranking: the blend, personal frequency, and every source alone."""
+    """One row a ranking that lists anything: the blend, personal frequency, and every source alone."""
     orders = {BLEND: blended, FREQUENCY: frequency(found)}
     orders |= {name: found[f"{name}_score"] for name in SOURCES}
     buyers = np.diff(scene.weights.tocsc().indptr) / max((np.diff(scene.weights.indptr) > 0).sum(), 1)
     on_offer = int((buyers > 0).sum())
     owned = np.sort(_owned_pairs(scene, targets.items))
     lists = {name: _lists(order, found, customers, targets.items, places) for name, order in orders.items()}
+    lists = {name: pairs for name, pairs in lists.items() if len(pairs)}
     judged = {name: judge(pairs, targets, owned, customers, on_offer, places) for name, pairs in lists.items()}
     base = judged[FREQUENCY].values["recall"]
     return tuple(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ml.ranking.baskets import Baskets
+from ml.ranking.baskets import Baskets, is_member
 from ml.recommending.sources import SOURCES, Scene, scored
 
 PLACE_SCALE = 5.0
@@ -45,8 +45,7 @@ def offered(scene: Scene, customers: np.ndarray, day: int) -> Offered:
         features[at, n] = table.data
         features[at, len(SOURCES) + n] = 1 / (1 + _places(table) / PLACE_SCALE)
     customer, item = whole // items, whole % items
-    own = scene.weights[customers]
-    owned = np.asarray(own[customer, item]).ravel() > 0
+    owned = is_member(_pairs(scene.weights[customers].sorted_indices(), items), whole)
     features[:, 2 * len(SOURCES) :] = _context(scene, customers, customer, item, day)
     return Offered(customer, item, features, owned)
 

@@ -57,6 +57,7 @@ def lists(
         chosen = np.flatnonzero(strategy == name)
         if len(chosen):
             extra = scored(scene, "content", customers[chosen], among(scene))
+            extra = extra - extra.multiply(scene.weights[customers[chosen]].sign())  # what they have not bought
             _keep_places(rows, chosen, extra, reason, scene, places)
     return _flat(rows)
 
@@ -94,17 +95,14 @@ def is_premium(scene: Scene) -> np.ndarray:
 def _keep_places(
     rows: dict[int, list], chosen: np.ndarray, extra: csr_matrix, reason: str, scene: Scene, places: int
 ) -> None:  # fmt: skip
-    """Puts what the customer has not bought at every third place."""
+    """Puts the strongest of ``extra`` at every third place."""
     share = scene.facts.columns["basket_share"]
     for n, who in enumerate(chosen):
         items = extra.indices[extra.indptr[n] : extra.indptr[n + 1]]
         strength = extra.data[extra.indptr[n] : extra.indptr[n + 1]]
-        listed = {item for item, *_ in rows[who]}
-        own = {item for item, _, _, owned in rows[who] if owned}
-        fresh = [int(item) for item in items[np.lexsort((items, -strength))] if item not in own]
+        fresh = items[np.lexsort((items, -strength))][: places // EVERY].tolist()
+        rows[who] = [row for row in rows[who] if row[0] not in fresh]
         for place, item in zip(range(EVERY - 1, places, EVERY), fresh, strict=False):
-            if item in listed:
-                rows[who] = [row for row in rows[who] if row[0] != item]
             rows[who].insert(place, (item, float(share[item]), reason, False))
         rows[who] = rows[who][:places]
 

@@ -35,6 +35,13 @@ def test_what_may_be_chance_or_is_small_is_not_told(shift):
     assert differences(pd.DataFrame({"recency_days": rng.normal(0, 1, 5000) + shift * inside}), inside) == []
 
 
+@pytest.mark.parametrize("number", [0.1, 1 / 3, 12.7])
+def test_what_is_equal_for_everybody_sets_nobody_apart(number):
+    for people in (1000, 5003, 20_011):  # sums of equal numbers are off by what hangs on how many they are
+        inside = np.random.default_rng(people).random(people) < 0.3
+        assert differences(pd.DataFrame({"bounce_rate_90d": np.full(people, number)}), inside) == []
+
+
 def test_features_that_say_the_same_are_told_once():
     inside = np.arange(100) < 50
     spent = pd.Series(inside * 10.0 + np.arange(100) % 5)
@@ -107,6 +114,20 @@ def test_every_kind_covers_every_customer_once():
     rows = portraits(people, tags, ["recency_days"], DAY)
     for kind in ("value_tier", "lifecycle_stage", "cluster"):
         assert sum(r["value"] for r in rows if r["segment_kind"] == kind and r["fact"] == "size") == len(people)
+
+
+def test_who_has_no_cluster_is_of_none():
+    people, tags = shop()
+    some = pd.array(np.where(np.arange(len(people)) < 10, 1, np.nan), dtype="Int32")
+    rows = portraits(people.assign(cluster_id=some), tags, ["recency_days"], DAY)
+    sizes = {r["segment"]: r["value"] for r in rows if (r["segment_kind"], r["fact"]) == ("cluster", "size")}
+    assert sizes == {"1": 10}
+
+
+def test_tags_of_strangers_are_nobodys():
+    people, tags = shop()
+    more = pd.concat([tags, pd.DataFrame({"customer_key": ["gone"] * 3, "tag": ["bulk_buyer"] * 3})])
+    assert portraits(people, more, [], DAY) == portraits(people, tags, [], DAY)
 
 
 def test_customers_without_a_cluster_have_no_portrait_of_one():

@@ -53,6 +53,14 @@ def test_a_rank_takes_the_share_of_those_whose_numbers_are_founded():
     assert not tagging.holds(customers(*few), rule, 0.9).any()
 
 
+def test_a_rank_that_most_reach_is_no_trait():
+    rule = next(rule for rule in RULES if rule.tag == "bulk_buyer")
+    pieces = [1.0] * 9 + [2.0]
+    people = [{"items_per_line_365d": n, "purchase_count_365d": 5} for n in pieces]
+    assert not tagging.holds(customers(*people), rule, 0.9).any()  # the quantile is 1 piece, which everybody buys
+    assert tagging.holds(customers(*people, people[-1]), rule, 0.9).tolist() == [False] * 9 + [True] * 2
+
+
 def test_what_most_customers_favour_is_no_trait():
     brands = pd.Series(["big"] * 6 + ["small"] * 3 + [None])
     assert tagging.is_trait(brands).tolist() == [False] * 6 + [True] * 3 + [False]

@@ -1,5 +1,7 @@
 """Recommendations: each source on baskets one can check by hand, the blend that never ships a loss, the strategies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,13 @@ def test_personal_frequency_ships_where_nothing_beats_it():
     assert next(row.gain for row in blend.rows if row.ranking == FREQUENCY) == (0.0, 0.0, 0.0)
 
 
+def test_a_source_that_lists_nothing_has_no_quality():
+    rows = [(f"{n:03}", f"x{3 * n + k}", day) for n in range(150) for k in range(3) for day in (DAY - 40, DAY - 9)]
+    blend = learn(baskets(*rows, groups=()), DAY, 28, 5, 1000, SourceSettings())
+    assert {row.ranking for row in blend.rows} == {"blend", "personal_frequency", "repeat", "popular"}
+    assert all(np.isfinite([row.coverage, row.novelty, row.repeat_share]).all() for row in blend.rows)
+
+
 def test_too_few_customers_teach_nothing():
     blend = learn(shop(follow=True, customers=40), DAY, 28, 5, 1000, SMALL)
     assert (blend.model, blend.ships, blend.rows) == (None, FREQUENCY, ())
@@ -144,6 +153,26 @@ def test_every_third_place_is_kept_for_what_is_new_or_dear():
         assert [rank for rank, *_ in rows] == list(range(1, len(rows) + 1))
         assert rows[2] == (3, "g9", reason, False)
         assert len({item for _, item, *_ in rows}) == len(rows)  # nothing twice
+
+
+def test_kept_places_hold_nothing_that_the_customer_has_bought():
+    rows = [("a", f"g{k}", DAY - 5 * k) for k in range(6)] + [("b", "g9", DAY - 80)]
+    seen = baskets(*rows, ("b", "g8", DAY - 3), ("c", "g5", DAY), ("d", "g5", DAY))
+    found = listed(seen, [0], "new_arrivals", places=3)
+    assert found[2] == (3, "g8", "new_arrival", False)  # g5 sells best and is new, but a knows it
+
+
+def test_kept_places_stay_where_they_are():
+    rows = [("a", "g0", DAY - 90), *(("b", f"g{k}", DAY - 50) for k in (3, 4, 5, 6))]
+    seen = baskets(*rows, *((who, f"g{k}", DAY - 9) for k in (1, 2) for who in "bcd"))  # new, and likely anyway
+    found = listed(seen, [0], "new_arrivals", places=6)
+    assert [(rank, item) for rank, item, why, _ in found if why == "new_arrival"] == [(3, "g1"), (6, "g2")]
+
+
+def test_a_shop_that_sold_nothing_yet_recommends_nothing():
+    seen = baskets(("a", "g0", DAY))
+    seen = replace(seen, bought=np.zeros(1, bool))
+    assert listed(seen, [0], "likeliest") == []
 
 
 def test_repeat_shows_first_what_was_bought_and_popular_what_all_buy():
