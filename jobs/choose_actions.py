@@ -57,13 +57,15 @@ def read_customers(home: Home, day: date) -> "pd.DataFrame":
 
 def read_last_due(home: Home, strategies: Strategies, day: date) -> "pd.DataFrame":
     """When each action was last due for each customer, of the days that matter for cooling down."""
-    import pyarrow.compute as pc
+    import pyarrow as pa
 
     first, last = choose.looked_back(strategies, day)
     actions = LakeTable(home, NEXT_ACTIONS)
-    days = [one for one in actions.days() if first <= one <= last]
-    rows = actions.read_arrow(days, ["customer_key", "action", "due_on", "is_due"])
-    return choose.newest_due(rows.filter(pc.field("is_due")).drop_columns("is_due").to_pandas())
+    names = ["customer_key", "action", "due_on", "is_due"]
+    # A day at a time: few are due on each, and all rows of a quarter would not fit in memory.
+    parts = (actions.read_arrow([one], names) for one in actions.days() if first <= one <= last)
+    due = [actions.read_arrow([], names), *(part.filter(part["is_due"]) for part in parts)]
+    return choose.newest_due(pa.concat_tables(due).drop_columns("is_due").to_pandas())
 
 
 def write(home: Home, day: date, rows: "pd.DataFrame", recipe: str) -> None:

@@ -61,7 +61,7 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
-    columns = [name for name in args.columns.split(",") if name]
+    columns = [name.strip() for name in args.columns.split(",") if name.strip()]
     clause = f"({args.where}) and {HELD_OUT}" if args.without_held_out else args.where
     refuse_unless_one_expression(args.where)
     _refuse_unknown(columns)
@@ -131,6 +131,14 @@ def csv_text(columns: list[str], audience: Audience, ids: list[str]) -> str:
     return out.getvalue()
 
 
+def account() -> str:
+    """Of the machine; its number where it has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
 def write(
     connection: psycopg.Connection, args: argparse.Namespace, clause: str, audience: Audience, data: bytes
 ) -> None:
@@ -142,7 +150,7 @@ def write(
             file.write(data)
             os.fsync(file.fileno())
         entry = {
-            "exported_by": args.who, "account": getpass.getuser(), "purpose": args.purpose,
+            "exported_by": args.who, "account": account(), "purpose": args.purpose,
             "snapshot_date": audience.day, "where_clause": clause, "file_name": str(target),
             "customers": len(audience.keys), "file_digest": hashlib.sha256(data).hexdigest(),
         }  # fmt: skip

@@ -1,5 +1,6 @@
 """The table of strategies: which rules there are, read from YAML. What is wrong is told with file and line."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ml.yaml_lines import Lined, load_lined
 
 NAME = "strategies.yaml"
 NO_ACTION = "none"
+LONGEST_COOL_DOWN = 3650
 CONDITIONS = {name: NEXT_ACTIONS.column(name).values for name in
               ("value_tier", "lifecycle_stage", "churn_band", "risk_band")}  # fmt: skip
 """What a rule may ask → the values there are."""
@@ -60,8 +62,10 @@ def parse_strategies(text: str, name: str) -> Strategies:
 def _rule(owner: Lined, raw: object) -> Rule:
     raw = fields_of(owner, raw, Rule, "a rule", "rules")
     weight = raw["budget_weight"]
-    if not _is_number(weight) or weight < 0:
+    if not _is_number(weight) or not 0 <= weight < math.inf:
         raw.fail(f"budget_weight must be a number, 0 or more, found {weight!r}", "budget_weight")
+    if raw["cool_down_days"] > LONGEST_COOL_DOWN:
+        raw.fail(f"cool_down_days must be {LONGEST_COOL_DOWN} or less, found {raw['cool_down_days']}", "cool_down_days")
     if ("channel" in raw) == (raw["action"] == NO_ACTION):
         raw.fail(f"every action has a channel, {NO_ACTION} has not: rule {raw['name']}", "action")
     return Rule(**{**raw, "budget_weight": float(weight), "when": _when(raw)})

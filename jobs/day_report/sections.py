@@ -193,7 +193,7 @@ def _offer_tables(facts: Day) -> Iterator[str]:
             f'<p class="note">{len(shown):,} recommendations to {shown["customer_key"].nunique():,} customers, '
             f"{shown['product_id'].nunique():,} different products; {shown['is_repeat'].mean():.0%} bought before.</p>"
         )
-        yield table(("recommended since", "", "share"), rows, (1, 2))
+        yield table(("recommended because", "", "share"), rows, (1, 2))
 
 
 def performance(facts: Day) -> Section:
@@ -229,12 +229,10 @@ def quality(facts: Day) -> Section:
     fates = facts.quality[facts.quality["severity"] == "info"]
     rows = [[_severity(r.severity), r.table_name, r.check_name, r.words] for r in broken.itertuples()]
     held = int((facts.quality["has_held"] == True).sum())  # noqa: E712 - null is neither
-    body = (
-        table(("", "table", "check", "found"), rows)
-        if rows
-        else '<p class="good">Every check that was judged held.</p>'
-    )
-    body += table(("delivery", "what became of its rows"), [[r.table_name, r.words] for r in fates.itertuples()])
+    body = '<p class="good">Every check that was judged held.</p>' if held else ""
+    body = table(("", "table", "check", "found"), rows) if rows else body
+    if len(fates):
+        body += table(("delivery", "what became of its rows"), [[r.table_name, r.words] for r in fates.itertuples()])
     return Section("quality", "Data quality", body, f"{held:,} checks held, {len(rows)} did not.")
 
 

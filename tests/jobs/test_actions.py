@@ -93,6 +93,8 @@ def test_the_shipped_strategies_are_sound_and_reach_every_customer(home):
         ("risk_band", "mood", r"no condition 'mood'; known: value_tier"),
         ("channel: email,", "", r"every action has a channel, none has not: rule wake"),
         ("budget_weight: 2", "budget_weight: -1", r"budget_weight must be a number, 0 or more, found -1"),
+        ("budget_weight: 2", "budget_weight: .nan", r"budget_weight must be a number, 0 or more, found nan"),
+        ("cool_down_days: 7", "cool_down_days: 999999", r"f, line 4: cool_down_days must be 3650 or less"),
         ("name: rest", "name: wake", r"two rules are called wake"),
         ("name: rest,", "name: rest, when: {churn_band: [low]},", r"the last rule must hold for everybody"),
         ("rules:", "held_out_share: 0.7\nrules:", r"held_out_share must lie in 0 … 0.5, found 0.7"),

@@ -116,6 +116,8 @@ def test_a_day_of_segments_alone_says_what_is_not_there(home, write):
     text, pieces = made(home)
     assert "There is no snapshot before this one" in text
     assert "Nothing to show for this day." in text
+    assert "held." not in text  # no check was judged
+    assert "what became of its rows" not in text
     assert pieces.open == []
 
 

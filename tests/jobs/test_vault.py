@@ -170,7 +170,7 @@ def entries(home):
 def test_an_audience_leaves_with_the_shops_ids_and_an_entry(filled, tmp_path, capsys):
     out = tmp_path / "an audience.csv"
     where = "value_tier = 'high' and churn_band in ('low')"
-    export(filled, out, where, "--columns", "lifecycle_stage,monetary_value", "--purpose", "spring letter")
+    export(filled, out, where, "--columns", "lifecycle_stage, monetary_value", "--purpose", "spring letter")
     assert list(csv.reader(out.open(newline=""))) == [
         ["customer_id", "lifecycle_stage", "monetary_value"],
         ["shop-2", "loyal", "0.33"],
@@ -270,6 +270,13 @@ def test_what_is_missing_is_named(filled, tmp_path, more, error, message):
 def test_a_file_that_cannot_be_written_is_named(filled, tmp_path):
     with pytest.raises(SetupError, match=r"--out: .*cannot be written"):
         export(filled, tmp_path / "no such folder" / "out.csv", "true")
+
+
+def test_an_account_without_a_name_is_told_by_its_number(monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 1_234_567)  # as a container may be started
+    assert export_audience.account() == "1234567"
 
 
 def test_what_is_not_logged_leaves_no_file(filled, tmp_path):
