@@ -100,6 +100,11 @@ class Check:
         return self.name or "_".join((*self.columns, self.kind, self.severity))
 
 
+def explained(words: dict[str, str]) -> str:
+    """What each value of a column means, as the end of its description."""
+    return ". ".join(f"{value}: {meaning}" for value, meaning in words.items()) + "."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """One table: ``key`` is unique within a partition, ``partition`` names the column its folders or partitions are by.

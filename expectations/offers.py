@@ -1,18 +1,17 @@
 """What to offer whom: recommended products, and the next best action."""
 
 from expectations.behaviour import SNAPSHOT_DATE
-from expectations.contract import Check, Column, Table
+from expectations.contract import Check, Column, Table, explained
 from expectations.events import CUSTOMER_KEY
-from expectations.next_items import NEXT_ITEMS
 from expectations.segments import CUSTOMER_SEGMENTS
 from expectations.watch import RISK_BANDS
 
 RECOMMENDATION_REASONS = {
-    "repeat": "the customer has bought it before, at a rhythm that makes it due",
+    "repeat": "the customer has bought it before",
     "item_to_item": "bought by those who bought what the customer bought",
-    "content": "of the category, brand or description the customer prefers",
+    "content": "among what sells best in a category the customer prefers",
     "matrix_factorisation": "placed near the customer by who buys what",
-    "sequence": "what the customer's latest events lead to",
+    "sequence": "what others bought next after the products of the customer's latest basket",
     "new_arrival": "new in the shop, of a category the customer prefers",
     "premium": "among the dearest of a category the customer prefers",
     "popular": "bought most by everybody of late",
@@ -20,7 +19,8 @@ RECOMMENDATION_REASONS = {
 
 RECOMMENDATIONS = Table(
     name="recommendations",
-    description="Products to show each customer, the likeliest first, under the strategy of their segment.",
+    description="Products to show each customer, in the order of the ranking that ships (recommendation_quality) and "
+    "of the strategy of their segment.",
     grain="one row per customer, snapshot date and rank",
     key=("snapshot_date", "customer_key", "rank"),
     partition="snapshot_date",
@@ -31,9 +31,11 @@ RECOMMENDATIONS = Table(
         Column(name="product_id", type="string", description="The shop's product."),
         Column(name="category", type="string", nullable=True, description="Its category."),
         Column(name="probability", type="double", minimum=0, maximum=1, unit="probability",
-               description=NEXT_ITEMS.column("probability").description),
+               description="That the product is in the customer's next basket, given that they buy within 28 days (or "
+               "as recommendations.horizon_days has it), as the blend sees it. Where personal frequency ships, or a "
+               "strategy moves places, it need not fall from rank to rank."),
         Column(name="reason", type="string", values=tuple(RECOMMENDATION_REASONS),
-               description="What speaks for it most."),
+               description=f"What speaks for it most. {explained(RECOMMENDATION_REASONS)}"),
         Column(name="is_repeat", type="bool", description="Whether the customer has bought it before."),
         Column(name="strategy", type="string", description="The strategy of the customer's segment that was applied."),
     ),

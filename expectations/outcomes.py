@@ -6,7 +6,8 @@ from expectations.segments import SCORES
 
 COHORT_RETENTION = Table(
     name="cohort_retention",
-    description="Of those who first bought in a month, who buys again in each later month, and for how much.",
+    description="Of those who first bought in a month, who buys again in each later month, and for how much. The first "
+    "cohort also holds who bought before the data begin: a shop's regulars rather than newcomers.",
     grain="one row per snapshot date, cohort month and month since",
     key=("snapshot_date", "cohort_month", "months_since"),
     partition="snapshot_date",
@@ -67,7 +68,8 @@ DATA_QUALITY = Table(
         Column(name="check_name", type="string", description="What was checked."),
         Column(name="severity", type="string", values=("fail", "warn", "info"),
                description="What a failure means: fail stops the line, warn reports, info counts only."),
-        Column(name="has_held", type="bool", nullable=True, description="Whether the check held; null for info."),
+        Column(name="has_held", type="bool", nullable=True, description="Whether the check held; null for info, and "
+               "where it could not be judged: words say why."),
         Column(name="observed", type="double", nullable=True, description="The number found, where there is one."),
         Column(name="words", type="string", description="The finding in plain words."),
     ),

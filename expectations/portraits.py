@@ -1,7 +1,7 @@
 """Each tier, stage and cluster in words and numbers."""
 
 from expectations.behaviour import SNAPSHOT_DATE
-from expectations.contract import Check, Column, Table
+from expectations.contract import Check, Column, Table, explained
 
 SEGMENT_KINDS = ("value_tier", "lifecycle_stage", "cluster")
 PORTRAIT_FACTS = {
@@ -13,7 +13,8 @@ PORTRAIT_FACTS = {
     "category": "item: a favourite category; value: share of the segment's customers who want it most",
     "tag": "item: a tag; value: share of the segment's customers who carry it",
     "sentiment": "value: mean sentiment of the segment's texts within 365 days, -1 to 1",
-    "journey": "item: a step (view, add_to_cart, purchase, return, …); value: events of it per customer in 90 days",
+    "journey": "item: a step (view, add_to_cart, purchase, return, …); value: events of it per customer in 90 days; "
+    "a purchase is a line of a receipt, no order",
 }
 
 SEGMENT_PORTRAITS = Table(
@@ -27,10 +28,11 @@ SEGMENT_PORTRAITS = Table(
         SNAPSHOT_DATE,
         Column(name="segment_kind", type="string", values=SEGMENT_KINDS, description="What kind of segment."),
         Column(name="segment", type="string", description="Which: a tier, a stage, or a cluster_id."),
-        Column(name="fact", type="string", values=tuple(PORTRAIT_FACTS), description="What the row tells."),
+        Column(name="fact", type="string", values=tuple(PORTRAIT_FACTS),
+               description=f"What the row tells. {explained(PORTRAIT_FACTS)}"),
         Column(name="rank", type="int32", minimum=1, unit="places", description="1 for the most telling of its fact."),
         Column(name="item", type="string", nullable=True, description="What the fact is about, where it needs one."),
-        Column(name="value", type="double", nullable=True, description="The number, in the fact's unit."),
+        Column(name="value", type="double", nullable=True, description="The number, as fact says."),
         Column(name="low", type="double", nullable=True, description="Lower end of value's 95 % interval."),
         Column(name="high", type="double", nullable=True, description="Upper end of value's 95 % interval."),
         Column(name="words", type="string", description="The same in plain words."),

@@ -87,7 +87,8 @@ VIEWS = {
              rows=f"{THE_LATEST}, which holds every cohort's whole past."),
         View(name="model_performance", table=MODEL_PERFORMANCE,
              answers="Did what the model foretold come true?",
-             rows=f"{EVERY_DAY} A day has rows for the windows that ended on it."),
+             rows=f"{EVERY_DAY} A day has rows for the windows that ended on it: none before a scored day is as "
+                  "old as its window."),
         View(name="data_quality", table=DATA_QUALITY,
              answers="Were the day's data sound: which checks held, what became of every row?", rows=EVERY_DAY),
         View(name="segment_settings", table=SEGMENT_SETTINGS,

@@ -1,7 +1,7 @@
 """Whom to look after: who is likely to leave, and who is risky. Each with reasons in plain words."""
 
 from expectations.behaviour import SNAPSHOT_DATE
-from expectations.contract import Column, Table
+from expectations.contract import Column, Table, explained
 from expectations.events import CUSTOMER_KEY
 from expectations.segments import CUSTOMER_SEGMENTS
 
@@ -57,7 +57,8 @@ RISK_ALERTS = Table(
     columns=(
         SNAPSHOT_DATE,
         CUSTOMER_KEY,
-        Column(name="kind", type="string", values=tuple(RISK_KINDS), description="Kind of risk."),
+        Column(name="kind", type="string", values=tuple(RISK_KINDS),
+               description=f"Kind of risk. {explained(RISK_KINDS)}"),
         Column(name="rank", type="int32", minimum=1, unit="places", description="1 for the riskiest of its kind."),
         Column(name="score", type="double", minimum=0, maximum=1, unit="share",
                description="How far beyond the usual, 0 to 1; comparable within one kind."),

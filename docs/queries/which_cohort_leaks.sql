@@ -1,13 +1,14 @@
 -- Which cohorts lose their buyers faster than usual in the first three months?
+-- The first cohort is left out: it also holds everybody who bought before the data begin, the shop's regulars.
 with complete as (
     select * from marts.cohort_retention
-    where snapshot_date = (select max(snapshot_date) from marts.cohort_retention)
-      and is_complete and months_since between 1 and 3
+    where is_complete and months_since between 1 and 3
+      and cohort_month > (select min(cohort_month) from marts.cohort_retention)
 ), usual as (
-    select months_since, sum(buyers)::double precision / sum(customers) as retention from complete group by months_since
+    select months_since, sum(buyers) / sum(customers) as retention from complete group by months_since
 )
 select complete.cohort_month, complete.months_since, complete.customers, complete.retention,
-       complete.retention - usual.retention as against_usual
+       round(complete.retention - usual.retention, 4) as against_usual
 from complete join usual using (months_since)
 where complete.customers >= 20
 order by against_usual, cohort_month, months_since
