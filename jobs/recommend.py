@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CUSTOMERS_AT_ONCE = 20_000
+"""Customers whose candidates are in memory at a time, about a gigabyte."""
 STRATEGY_NAMES = ("likeliest", "repeat", "new_arrivals", "premium", "popular")
 """As in ml.recommending.strategies, which a parser of arguments must not import."""
 
@@ -111,10 +113,10 @@ def recommended(
 ) -> "tuple[pa.Table, pa.Table]":
     """Rows of RECOMMENDATIONS and of RECOMMENDATION_QUALITY; none where no event names a product."""
     import numpy as np
+    import pyarrow as pa
 
-    from expectations.errors import DataError
     from jobs.schemas import arrow_schema
-    from ml.ranking.baskets import day_number, read_baskets
+    from ml.ranking.baskets import NamesNothing, day_number, read_baskets
     from ml.recommending.blend import learn
     from ml.recommending.candidates import offered
     from ml.recommending.sources import Scene, SourceSettings
@@ -122,18 +124,21 @@ def recommended(
 
     try:
         baskets = read_baskets("product", day, home.path)
-    except DataError as error:
+    except NamesNothing as error:
         log.warning("nothing is recommended on %s: %s", day, error)
         return arrow_schema(RECOMMENDATIONS).empty_table(), arrow_schema(RECOMMENDATION_QUALITY).empty_table()
     number, of_sources = day_number(day), SourceSettings()
     blend = learn(baskets, number, settings.horizon_days, settings.places, settings.learn_customers, of_sources)
     keys = customers["customer_key"].to_numpy()
     baskets, place = baskets.with_customers(keys)
-    scene = Scene.of(baskets, number, of_sources)
-    order = np.argsort(place, kind="stable")
-    strategy = strategies_of(customers, settings)[order]
-    chosen = lists(scene, blend, offered(scene, place[order], number), place[order], strategy, settings.places)
-    return _rows(chosen, baskets, keys[order], strategy, scene.facts.group, day), _quality(blend, day)
+    scene, order = Scene.of(baskets, number, of_sources), np.argsort(place, kind="stable")
+    strategy, parts = strategies_of(customers, settings), []
+    for first in range(0, len(order), CUSTOMERS_AT_ONCE):
+        some = order[first : first + CUSTOMERS_AT_ONCE]
+        found = offered(scene, place[some], number)
+        chosen = lists(scene, blend, found, place[some], strategy[some], settings.places)
+        parts.append(_rows(chosen, baskets, keys[some], strategy[some], scene.facts.group, day))
+    return pa.concat_tables(parts), _quality(blend, day)
 
 
 def _rows(

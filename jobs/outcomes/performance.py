@@ -1,14 +1,18 @@
 """What was predicted against what then happened, for windows that end on a day."""
 
+import logging
 from datetime import date, timedelta
 
 import pyarrow as pa
 
+from expectations.errors import DataError
 from expectations.outcomes import MODEL_PERFORMANCE
 from expectations.segments import PROBABILITY_DAYS, SCORES, SPEND_DAYS
 from jobs.home import Home
 from jobs.lake import LakeTable
 from jobs.schemas import arrow_schema
+
+log = logging.getLogger(__name__)
 
 
 def performance(home: Home, day: date) -> pa.Table:
@@ -17,9 +21,18 @@ def performance(home: Home, day: date) -> pa.Table:
     rows = [
         row
         for days in PROBABILITY_DAYS
-        if scores.has(day - timedelta(days=days)) and (row := _window(scores, day, days)) is not None
+        if scores.has(day - timedelta(days=days)) and (row := _told(scores, day, days)) is not None
     ]
     return pa.Table.from_pylist(rows, arrow_schema(MODEL_PERFORMANCE))
+
+
+def _told(scores: LakeTable, day: date, days: int) -> dict | None:
+    """``_window``; a window whose days are not all in the lake is left out, and said so."""
+    try:
+        return _window(scores, day, days)
+    except DataError as error:
+        log.warning("what was foretold for %d days up to %s cannot be judged: %s", days, day, error)
+        return None
 
 
 def _window(scores: LakeTable, day: date, days: int) -> dict | None:

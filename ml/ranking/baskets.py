@@ -19,6 +19,10 @@ HISTORY_DAYS = 365
 EPOCH = date(1970, 1, 1)
 
 
+class NamesNothing(DataError):
+    """No event names an item of the kind that is asked for."""
+
+
 @dataclass(frozen=True)
 class Baskets:
     """Rows by customer, item, day: int32 places in the arrays of names, which are sorted; days since 1970.
@@ -147,7 +151,7 @@ def read_baskets(kind: Kind, until: date, home: HomePath = None) -> Baskets:
     known = pc.is_valid(item)
     rows, item, group = rows.filter(known), item.filter(known), group.filter(known)
     if not len(rows):
-        raise DataError(
+        raise NamesNothing(
             f"lake/{CUSTOMER_PRODUCT.name} names no {kind} up to {until}: run `python -m jobs aggregate` for its days; "
             f"where a shop's events name no {kind}, there is none to recommend"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ml.ranking.baskets import Baskets, is_member
+from ml.ranking.baskets import is_member
 from ml.recommending.sources import SOURCES, Scene, scored
 
 PLACE_SCALE = 5.0
@@ -66,12 +66,9 @@ def _places(table: csr_matrix) -> np.ndarray:
 
 def _context(scene: Scene, customers: np.ndarray, customer: np.ndarray, item: np.ndarray, day: int) -> np.ndarray:
     """(rows, 9): what is known of the item and of the customer, and of the two together."""
-    bought = scene.seen.purchases()
-    people, items = scene.weights.shape
-    baskets = np.bincount(np.unique(bought.customer.astype(np.int64) << 32 | bought.day) >> 32, minlength=people)
-    size = np.bincount(bought.customer, minlength=people) / np.maximum(baskets, 1)
+    items, (baskets, size) = scene.weights.shape[1], scene.habits
     columns, who = scene.facts.columns, customers[customer]
-    pair, last, count, first = _own_days(bought, items)
+    pair, last, count, first = scene.own_days
     at = np.minimum(np.searchsorted(pair, who * np.int64(items) + item), max(len(pair) - 1, 0))
     known = (pair[at] == who * np.int64(items) + item) if len(pair) else np.zeros(len(who), bool)
     days = np.where(known, count[at], 0)
@@ -83,11 +80,3 @@ def _context(scene: Scene, customers: np.ndarray, customer: np.ndarray, item: np
         np.log1p(baskets[who]), np.log1p(size[who]), np.log1p(since), due, np.log1p(days),
         days / np.maximum(baskets[who], 1),
     ])  # fmt: skip
-
-
-def _own_days(bought: Baskets, items: int) -> tuple[np.ndarray, ...]:
-    """(pairs, rising; last day, days, first day of each)."""
-    pair = bought.pair
-    start = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]][: len(pair)])
-    end = np.r_[start[1:], len(pair)][: len(start)]
-    return pair[start], bought.day[end - 1] if len(start) else start, end - start, bought.day[start]

@@ -10,6 +10,7 @@ popular               share of recent baskets: the same for everybody
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, issparse, vstack
@@ -46,7 +47,7 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class Scene:
-    """What every source reads: purchases seen by a day.
+    """What every source reads: purchases seen by a day. What is learnt of all customers is made once, when asked for.
 
     weights  (customers, items) decayed purchases; last: (customers, items) 1 for the latest basket's
     learnt   (k,) items, rising, that sources which learn from others speak of
@@ -58,6 +59,39 @@ class Scene:
     last: csr_matrix
     learnt: np.ndarray
     settings: SourceSettings
+
+    @cached_property
+    def bought(self) -> Baskets:
+        return self.seen.purchases()
+
+    @cached_property
+    def habits(self) -> tuple[np.ndarray, np.ndarray]:
+        """(customers,) baskets of each, and lines of a basket."""
+        day = self.bought.customer.astype(np.int64) << 32 | self.bought.day
+        baskets = np.bincount(np.unique(day) >> 32, minlength=self.weights.shape[0])
+        return baskets, np.bincount(self.bought.customer, minlength=len(baskets)) / np.maximum(baskets, 1)
+
+    @cached_property
+    def own_days(self) -> tuple[np.ndarray, ...]:
+        """(pairs, rising; last day, days, first day of each)."""
+        pair = self.bought.pair
+        start = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]][: len(pair)])
+        end = np.r_[start[1:], len(pair)][: len(start)]
+        return pair[start], self.bought.day[end - 1] if len(start) else start, end - start, self.bought.day[start]
+
+    @cached_property
+    def near(self) -> csr_matrix:
+        """(learnt, learnt) cosines, those of each product's neighbours."""
+        return _near(self)
+
+    @cached_property
+    def following(self) -> csr_matrix:
+        """(learnt, learnt) chance that a basket with the one is followed by one with the other."""
+        return _following(self)
+
+    @cached_property
+    def item_factors(self) -> np.ndarray:
+        return _item_factors(self)
 
     @classmethod
     def of(cls, baskets: Baskets, day: int, settings: SourceSettings) -> "Scene":
@@ -84,26 +118,31 @@ def repeat(scene: Scene, customers: np.ndarray) -> csr_matrix:
 
 
 def item_to_item(scene: Scene, customers: np.ndarray) -> csr_matrix:
+    return _learnt_strongest(scene.weights[customers][:, scene.learnt], scene.near, scene)
+
+
+def _near(scene: Scene) -> csr_matrix:
     own = scene.weights[:, scene.learnt].sign()
     norm = diags(1 / np.sqrt(np.maximum(np.asarray(own.sum(axis=0)).ravel(), 1)))
-    near = _strongest(_without_diagonal((norm @ (own.T @ own) @ norm).tocsr()), scene.settings.neighbours)
-    return _learnt_strongest(scene.weights[customers][:, scene.learnt], near, scene)
+    return _strongest(_without_diagonal((norm @ (own.T @ own) @ norm).tocsr()), scene.settings.neighbours)
 
 
 def sequence(scene: Scene, customers: np.ndarray) -> csr_matrix:
-    before, after = _steps(scene)
-    counts = (before.T @ after).tocsr()
-    starts = np.asarray(before.sum(axis=0)).ravel()
-    # Five steps that lead nowhere are added to each product's own: of few steps little is known.
-    chance = _strongest((diags(1 / (starts + 5)) @ counts).tocsr(), scene.settings.neighbours)
     last = scene.last[customers][:, scene.learnt]
     sizes = np.maximum(np.asarray(last.sum(axis=1)).ravel(), 1)
-    return _learnt_strongest((diags(1 / sizes) @ last).tocsr(), chance, scene)
+    return _learnt_strongest((diags(1 / sizes) @ last).tocsr(), scene.following, scene)
+
+
+def _following(scene: Scene) -> csr_matrix:
+    before, after = _steps(scene)
+    starts = np.asarray(before.sum(axis=0)).ravel()
+    # Five steps that lead nowhere are added to each product's own: of few steps little is known.
+    return _strongest((diags(1 / (starts + 5)) @ (before.T @ after)).tocsr(), scene.settings.neighbours)
 
 
 def _steps(scene: Scene) -> tuple[csr_matrix, csr_matrix]:
     """(steps, learnt items) each: baskets, and the same customers' next ones."""
-    bought = scene.seen.purchases()
+    bought = scene.bought
     key = bought.customer.astype(np.int64) << 32 | bought.day
     baskets, basket = np.unique(key, return_inverse=True)
     place = np.full(len(scene.seen.items), -1)
@@ -135,16 +174,22 @@ def content(scene: Scene, customers: np.ndarray, among: np.ndarray | None = None
 
 
 def matrix_factorisation(scene: Scene, customers: np.ndarray) -> csr_matrix:
+    items = scene.item_factors
+    known = scene.weights[customers][:, scene.learnt].log1p()
+    # A vector's sign is chance; the product of two is not.
+    return _learnt_strongest(csr_matrix(known @ items.T), items, scene)
+
+
+def _item_factors(scene: Scene) -> np.ndarray:
+    """(factors, learnt items); no factor where there is too little to decompose."""
     from scipy.sparse.linalg import svds
 
     known = scene.weights[:, scene.learnt].log1p()
     factors = min(scene.settings.factors, min(known.shape) - 1)
     if factors < 1 or not known.nnz:
-        return csr_matrix((len(customers), len(scene.seen.items)))
+        return np.zeros((0, len(scene.learnt)))
     start = np.random.default_rng(scene.settings.seed).standard_normal(min(known.shape))
-    _, _, items = svds(known, k=factors, v0=start)
-    # A vector's sign is chance; the product of two is not.
-    return _learnt_strongest(csr_matrix(known[customers] @ items.T), items, scene)
+    return svds(known, k=factors, v0=start)[2]
 
 
 def popular(scene: Scene, customers: np.ndarray) -> csr_matrix:

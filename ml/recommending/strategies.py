@@ -71,7 +71,7 @@ def reasons(found: Offered) -> np.ndarray:
 
 def is_new(scene: Scene) -> np.ndarray:
     """(items,) bool: first bought within NEW_DAYS, in a shop that has sold for twice as long."""
-    bought = scene.seen.purchases()
+    bought = scene.bought
     if not len(bought):
         return np.zeros(len(scene.seen.items), bool)
     last = int(bought.day.max())

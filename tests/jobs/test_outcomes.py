@@ -100,6 +100,14 @@ def test_predictions_are_held_against_what_came(home):
     assert (row["predicted_spend"], row["actual_spend"]) == (None, None)  # no spend is foretold for 7 days
 
 
+def test_a_window_with_a_day_missing_is_left_out_and_said_so(home, caplog):
+    scored = DAY - timedelta(days=7)
+    bought(home, DAY)  # six days before it are not in the lake
+    write(home, SCORES, scored, score("a", 0.5, 1))
+    assert performance(home, DAY).num_rows == 0
+    assert "what was foretold for 7 days up to 2024-03-10 cannot be judged" in caplog.text
+
+
 def test_quality_tells_every_check_and_the_fate_of_every_row(home):
     held = CheckOutcome("amount_missing", "fail", True, "as expected", "not null", "money")
     broken = CheckOutcome("volume_warn", "warn", False, "0.40", "0.5 … 2", "half", measured={"web": 0.4})
