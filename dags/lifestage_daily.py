@@ -69,4 +69,4 @@ with lifestage_dag(
     validate_features >> [tag, assess_risk]
     validate_segments >> [watch_churn, recommend, choose_actions, portray, measure_outcomes] >> publish >> report
     tag >> portray
-    assess_risk >> choose_actions
+    [assess_risk, watch_churn] >> choose_actions

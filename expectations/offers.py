@@ -92,11 +92,15 @@ NEXT_ACTIONS = Table(
         Column(name="due_on", type="date", nullable=True,
                description="The day on which the action was last due, snapshot_date included; null for action none."),
         Column(name="is_held_out", type="bool",
-               description="Whether the customer is of the control group: leave them alone, and compare later. Drawn "
+               description="Whether the customer is of the control group: leave them alone, and compare later; false "
+               "where the rule is for everybody. Drawn "
                "by a keyed hash, so that a customer stays in it."),
         *(CUSTOMER_SEGMENTS.column(name) for name in ("value_tier", "lifecycle_stage", "churn_band")),
         Column(name="risk_band", type="string", values=("none", *RISK_BANDS),
                description="The customer's highest band in risk_alerts; none without one."),
+        Column(name="churn_watch", type="string", values=("none", "listed"),
+               description="Whether the customer is on the churn watch list: likely to leave, and worth keeping by "
+               "what they paid, whatever their tier, which is by what they are expected to spend."),
     ),
     checks=(Check(kind="row_count", severity="fail", minimum=1, why="every customer has a row"),),
 )  # fmt: skip

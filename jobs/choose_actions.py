@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from expectations.offers import NEXT_ACTIONS
 from expectations.segments import CUSTOMER_SEGMENTS
-from expectations.watch import RISK_ALERTS, RISK_BANDS
+from expectations.watch import CHURN_WATCHLIST, RISK_ALERTS, RISK_BANDS
 from jobs.actions import choose
 from jobs.actions.strategies import Strategies, load_strategies
 from jobs.arguments import add_day, job_parser
@@ -46,13 +46,15 @@ def main(args: argparse.Namespace) -> None:
 
 
 def read_customers(home: Home, day: date) -> "pd.DataFrame":
-    """One row a customer: key, tier, stage, churn band, and the highest band of risk."""
+    """One row a customer: key, tier, stage, churn band, the highest band of risk, whether on the watch list."""
     customers = LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day], SEGMENT_COLUMNS).to_pandas()
     alerts = LakeTable(home, RISK_ALERTS).read_arrow([day], ["customer_key", "risk_band"]).to_pandas()
     bands = dict.fromkeys(customers["customer_key"], "none")
     for band in RISK_BANDS:  # from the lowest: the highest holds
         bands |= dict.fromkeys(alerts.loc[alerts["risk_band"] == band, "customer_key"], band)
-    return customers.assign(risk_band=customers["customer_key"].map(bands))
+    watched = LakeTable(home, CHURN_WATCHLIST).read_arrow([day], ["customer_key"])["customer_key"].to_pylist()
+    watch = customers["customer_key"].isin(watched).map({True: "listed", False: "none"})
+    return customers.assign(risk_band=customers["customer_key"].map(bands), churn_watch=watch)
 
 
 def read_last_due(home: Home, strategies: Strategies, day: date) -> "pd.DataFrame":

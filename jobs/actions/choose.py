@@ -44,7 +44,7 @@ def holds(customers: pd.DataFrame, rule: Rule) -> np.ndarray:
 def next_actions(customers: pd.DataFrame, strategies: Strategies, last_due: pd.DataFrame, day: date) -> pd.DataFrame:
     """Rows of the next_actions contract.
 
-    customers  customer_key, value_tier, lifecycle_stage, churn_band, risk_band
+    customers  customer_key, value_tier, lifecycle_stage, churn_band, churn_watch, risk_band
     last_due   customer_key, action, due_on: the newest earlier day on which each action was due for each customer
     """
     rules = pd.DataFrame([vars(rule) for rule in strategies.rules]).rename(columns={"name": "rule"})
@@ -58,7 +58,7 @@ def next_actions(customers: pd.DataFrame, strategies: Strategies, last_due: pd.D
     due_on = rows["due_on"].astype(object).mask(rows["is_due"], day)
     rows["due_on"] = due_on.where(due_on.notna(), None)
     rows["channel"] = rows["channel"].astype(object).where(is_action, None)
-    rows["is_held_out"] = held_out(rows["customer_key"], strategies.held_out_share)
+    rows["is_held_out"] = held_out(rows["customer_key"], strategies.held_out_share) & rows["hold_out"]
     return rows.assign(snapshot_date=day)
 
 
@@ -80,8 +80,8 @@ def reach(customers: pd.DataFrame, strategies: Strategies) -> pd.DataFrame:
         mine = place == n
         rows.append({
             "rule": rule.name, "action": rule.action, "customers": int(mine.sum()), "share": float(mine.mean()),
-            "held_out": int((mine & out).sum()), "hidden": int((holds(customers, rule) & ~mine).sum()),
-            "budget": rule.budget_weight * int((mine & ~out).sum()),
+            "held_out": int((mine & out).sum()) * rule.hold_out, "hidden": int((holds(customers, rule) & ~mine).sum()),
+            "budget": rule.budget_weight * int((mine & ~(out & rule.hold_out)).sum()),
         })  # fmt: skip
     found = pd.DataFrame(rows)
     total = found["budget"].sum()

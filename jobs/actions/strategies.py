@@ -13,19 +13,23 @@ NAME = "strategies.yaml"
 NO_ACTION = "none"
 LONGEST_COOL_DOWN = 3650
 CONDITIONS = {name: NEXT_ACTIONS.column(name).values for name in
-              ("value_tier", "lifecycle_stage", "churn_band", "risk_band")}  # fmt: skip
+              ("value_tier", "lifecycle_stage", "churn_band", "churn_watch", "risk_band")}  # fmt: skip
 """What a rule may ask → the values there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """``when``: condition → the values of which one must hold; all conditions must. ``channel``: empty for none."""
+    """``when``: condition → the values of which one must hold; all conditions must. ``channel``: empty for none.
+
+    ``hold_out``: whether the control group is left alone; false for what has to be done for everybody.
+    """
 
     name: str
     action: str
     budget_weight: float
     cool_down_days: int
     channel: str = ""
+    hold_out: bool = True
     when: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 

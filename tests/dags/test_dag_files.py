@@ -100,7 +100,12 @@ def test_the_daily_line(dags):
     # What a day publishes is all there before it is published: nothing runs beside it.
     written = set(dag.task_ids) - {"publish", "report"}
     assert {task.task_id for task in dag.get_task("publish").get_flat_relatives(upstream=True)} == written
-    for first, second in (("tag", "portray"), ("assess_risk", "choose_actions"), ("validate_segments", "watch_churn")):
+    for first, second in (
+        ("tag", "portray"),
+        ("assess_risk", "choose_actions"),
+        ("validate_segments", "watch_churn"),
+        ("watch_churn", "choose_actions"),
+    ):
         assert second in dag.get_task(first).downstream_task_ids
 
 

@@ -11,7 +11,7 @@ import pytest
 from expectations.errors import SetupError
 from expectations.offers import NEXT_ACTIONS
 from expectations.segments import CUSTOMER_SEGMENTS
-from expectations.watch import RISK_ALERTS
+from expectations.watch import CHURN_WATCHLIST, RISK_ALERTS
 from jobs import choose_actions
 from jobs.actions import choose
 from jobs.actions.strategies import CONDITIONS, load_strategies, parse_strategies
@@ -28,8 +28,12 @@ rules:
 """
 
 
-def customer(key, stage="active", tier="low", churn="low", risk="none"):
-    return {"customer_key": key, "value_tier": tier, "lifecycle_stage": stage, "churn_band": churn, "risk_band": risk}
+def customer(key, stage="active", tier="low", churn="low", risk="none", watch="none"):
+    return segmented(key, stage, tier, churn) | {"risk_band": risk, "churn_watch": watch}
+
+
+def segmented(key, stage="active", tier="low", churn="low"):
+    return {"customer_key": key, "value_tier": tier, "lifecycle_stage": stage, "churn_band": churn}
 
 
 def decided(strategies, *customers, last=(), day=DAY):
@@ -67,6 +71,28 @@ def test_the_control_group_is_its_share_of_every_segment_and_stays():
         assert abs(out[part::5].mean() - 0.1) < 4 * np.sqrt(0.09 / 4_000)
     assert (choose.held_out(keys[::-1], 0.1)[::-1] == out).all()
     assert (out <= choose.held_out(keys, 0.2)).all()  # a larger group takes the smaller one in
+
+
+def test_what_is_for_everybody_is_held_out_from_nobody():
+    strategies = parse_strategies(TWO.replace("budget_weight: 2", "hold_out: false, budget_weight: 2"), "f")
+    keys = [f"{n:032x}" for n in range(200)]
+    rows = decided(strategies, *(customer(key, "dormant" if n % 2 else "active") for n, key in enumerate(keys)))
+    out = {
+        action: sum(row["is_held_out"] for row in rows.values() if row["action"] == action)
+        for action in ("voucher", "none")
+    }
+    assert out["voucher"] == 0 < out["none"]
+
+
+def test_who_is_on_the_watch_list_is_known(home):
+    for table, rows in (
+        (CUSTOMER_SEGMENTS, [filled(CUSTOMER_SEGMENTS, snapshot_date=DAY, **segmented(key)) for key in "ab"]),
+        (RISK_ALERTS, []),
+        (CHURN_WATCHLIST, [filled(CHURN_WATCHLIST, snapshot_date=DAY, customer_key="b")]),
+    ):
+        LakeTable(home, table).write_arrow(DAY, pa.Table.from_pylist(rows, arrow_schema(table)))
+    found = choose_actions.read_customers(home, DAY).set_index("customer_key")["churn_watch"]
+    assert found.to_dict() == {"a": "none", "b": "listed"}
 
 
 def test_the_reach_of_rules_counts_everybody_once_and_shows_what_is_hidden():
@@ -117,10 +143,9 @@ def test_days_in_order_cool_down_and_a_day_again_gives_equal_bytes(home):
     (home.path / "strategies.yaml").write_text(TWO)
     days = [DAY + timedelta(days=n) for n in (0, 1, 7)]
     for day in days:
-        people = [filled(CUSTOMER_SEGMENTS, snapshot_date=day, **{k: v for k, v in customer(key, "dormant").items()
-                  if k != "risk_band"}) for key in "ab"]  # fmt: skip
+        people = [filled(CUSTOMER_SEGMENTS, snapshot_date=day, **segmented(key, "dormant")) for key in "ab"]
         alert = filled(RISK_ALERTS, snapshot_date=day, customer_key="b", kind="bot", rank=1, risk_band="high")
-        for table, rows in ((CUSTOMER_SEGMENTS, people), (RISK_ALERTS, [alert])):
+        for table, rows in ((CUSTOMER_SEGMENTS, people), (RISK_ALERTS, [alert]), (CHURN_WATCHLIST, [])):
             LakeTable(home, table).write_arrow(day, pa.Table.from_pylist(rows, arrow_schema(table)))
     found = [run(home, day) for day in days]
     assert [(rows["a"]["is_due"], rows["a"]["due_on"]) for rows, _ in found] == [
@@ -132,8 +157,8 @@ def test_days_in_order_cool_down_and_a_day_again_gives_equal_bytes(home):
 
 def test_the_preview_writes_nothing(home, capsys):
     Path(home.path / "strategies.yaml").write_text(TWO)
-    row = filled(CUSTOMER_SEGMENTS, snapshot_date=DAY, **{k: v for k, v in customer("a").items() if k != "risk_band"})
-    for table, rows in ((CUSTOMER_SEGMENTS, [row]), (RISK_ALERTS, [])):
+    row = filled(CUSTOMER_SEGMENTS, snapshot_date=DAY, **segmented("a"))
+    for table, rows in ((CUSTOMER_SEGMENTS, [row]), (RISK_ALERTS, []), (CHURN_WATCHLIST, [])):
         LakeTable(home, table).write_arrow(DAY, pa.Table.from_pylist(rows, arrow_schema(table)))
     choose_actions.main(
         choose_actions.arg_parser().parse_args(["--home", str(home.path), "--ds", str(DAY), "--preview"])
