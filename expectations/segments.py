@@ -208,7 +208,7 @@ PUBLISH_LOG = Table(
         Column(name="published_at", type="timestamp", description="When the snapshot became visible (UTC)."),
         Column(name="customers", type="int64", minimum=1, unit="customers", description="Rows of customer_segments."),
         Column(name="content_digest", type="string",
-               description="SHA-256 over the snapshot's rows as stored: equal digests, equal rows."),
+               description="SHA-256 over the rows of every table of the day: equal digests, equal rows."),
         *_MODEL,
         Column(name="code_version", type="string", description="Version of the code that published."),
         Column(name="checks_passed", type="int32", minimum=0, description="Audit checks that held before the switch."),

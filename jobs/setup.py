@@ -92,8 +92,8 @@ def create_warehouse(home: Home) -> None:
     with _needing_rights(), connect(home) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [SETUP_LOCK])
         connection.execute("set local lock_timeout = '10s'")  # rather than hold up readers behind a long query
-        _run(connection, stored_statements())
         refuse_other_columns(connection)
+        _run(connection, stored_statements())
         _drop_changed_views(connection)
         _run(connection, shown_statements(READERS, shop_text(home), older_versions(connection)))
 
@@ -204,7 +204,7 @@ def refuse_other_columns(connection: psycopg.Connection) -> None:
     for table in WAREHOUSE:
         name = f"warehouse.{stored_name(table)}"
         found = list(columns_of(connection, name))
-        if found != table.column_names:
+        if found and found != table.column_names:
             raise SetupError(
                 f"{name} holds other columns than its contract: {', '.join(sorted({*found} ^ {*table.column_names}))}. "
                 f"Raise the contract's version (Table(version={table.version + 1})), so that it becomes a new table"

@@ -43,12 +43,12 @@ def audit(home: Home, connection: psycopg.Connection, day: date, staged: Iterabl
 
     address, tables, results = uri(home, driver="psycopg"), {}, []
     for each in staged:
-        is_unique = bool(each.digest)  # its primary key is there
-        results.append(gate_sql(home, each.table, address, "staging", each.name, day, is_unique=is_unique))
+        has_key = each.is_attachable  # and so no two rows share theirs
+        results.append(gate_sql(home, each.table, address, "staging", each.name, day, is_unique=has_key))
         tables[each.table] = each
     results.append(_publication(home, connection, day, tables, scored))
     _raise_if_failed(day, results)
-    if broken := [each.name for each in tables.values() if not each.digest]:
+    if broken := [each.name for each in tables.values() if not each.is_attachable]:
         raise DataError(f"audit of {day}: every check held, yet {', '.join(broken)} cannot become a partition")
     held = sum(outcome.passed is True for result in results for outcome in result.outcomes)
     return Audit(held, sum(len(result.warned) for result in results))

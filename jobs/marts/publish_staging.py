@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,6 +18,7 @@ from expectations.errors import SetupError, UnavailableError
 from expectations.tables import PUBLISHED
 from jobs.home import Home
 from jobs.lake import LakeTable
+from jobs.marts.rows_digest import rows_digest
 from jobs.marts.warehouse import connect, uri
 from jobs.marts.warehouse_ddl import partition_name, quoted, stored_key, stored_name
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DAY_CHECK = "holds_one_day"
+OLD = re.compile(r"\w+_v\d+_\d{8}")
+"""A partition that was taken out: a table being staged has a suffix besides."""
 
 NOT_SET_UP = ("3F000", "42P01", "42501")
 """SQL states of a missing schema, a missing table and a missing right."""
@@ -34,15 +38,16 @@ MOST_CONNECTIONS = 4
 
 @dataclass(frozen=True)
 class Staged:
-    """A day of ``table`` in schema staging, under ``name``.
+    """A day of ``table`` in schema staging, under ``name``, with the digest of its rows.
 
-    ``digest``: of its rows; empty if they cannot become a partition, and the audit has to say why.
+    ``is_attachable``: whether it can become a partition; if not, the audit has to say why.
     """
 
     table: Table
     name: str
     rows: int
-    digest: str = ""
+    digest: str
+    is_attachable: bool
 
 
 def not_set_up(error: Exception) -> SetupError:
@@ -52,12 +57,15 @@ def not_set_up(error: Exception) -> SetupError:
 
 
 def drop_leftovers(connection: psycopg.Connection, day: date) -> None:
-    """Removes the staging tables that earlier attempts at ``day`` left. Call it as the day's only publisher."""
+    """Removes the staging tables that earlier attempts at ``day`` left, and partitions that have had their day.
+
+    Call it as the day's only publisher.
+    """
     there = connection.execute("select tablename from pg_tables where schemaname = 'staging'").fetchall()
     prefixes = tuple(f"{partition_name(table, day)}_" for table in PUBLISHED)
     for (name,) in there:
-        if name.startswith(prefixes):
-            connection.execute(f"drop table staging.{name}")
+        if name.startswith(prefixes) or OLD.fullmatch(name):
+            connection.execute(f"drop table if exists staging.{name}")
 
 
 def stage_all(home: Home, day: date) -> Iterator[Staged]:
@@ -73,14 +81,14 @@ def stage_all(home: Home, day: date) -> Iterator[Staged]:
 def stage(home: Home, table: Table, day: date) -> Staged:
     """Loads the lake's partition, and makes it attachable where its rows let it."""
     rows = LakeTable(home, table).read_arrow([day])
-    staged = Staged(table, load(home, table, day, rows), rows.num_rows)
-    del rows
+    name, count, digest = load(home, table, day, rows), rows.num_rows, rows_digest(rows)
+    del rows  # indexes take their time, and memory is others' meanwhile
     with connect(home, autocommit=True) as connection:
         try:
-            make_attachable(connection, table, staged.name, day)
+            make_attachable(connection, table, name, day)
         except (errors.NotNullViolation, errors.UniqueViolation, errors.CheckViolation):
-            return staged
-        return Staged(table, staged.name, staged.rows, content_digest(connection, table, staged.name))
+            return Staged(table, name, count, digest, is_attachable=False)
+    return Staged(table, name, count, digest, is_attachable=True)
 
 
 def load(home: Home, table: Table, day: date, rows: "pa.Table") -> str:
@@ -113,28 +121,13 @@ def make_attachable(connection: psycopg.Connection, table: Table, name: str, day
     with connection.transaction():
         connection.execute(
             f"alter table staging.{name} {', '.join(required)}, "
-            f"add constraint {partition_name(table, day)}_pkey primary key ({', '.join(stored_key(table))}), "
+            f"add constraint {name}_pkey primary key ({', '.join(stored_key(table))}), "
             f"add constraint {DAY_CHECK} check ({in_day})"
         )
         connection.execute(f"analyze staging.{name}")
 
 
-def content_digest(connection: psycopg.Connection, table: Table, name: str) -> str:
-    """SHA-256 over the staged rows in the order of their key, as PostgreSQL's COPY writes them in binary form.
-
-    The same by hand, as lifestage_writer in psql: \\copy (select * from warehouse.customer_segments_v3 where
-    snapshot_date = '<day>' order by snapshot_date, customer_key collate "C") to program 'sha256sum' (format binary)
-    """
-    order = (name + ' collate "C"' * (table.column(name).type == "string") for name in stored_key(table))
-    rows = f"select {', '.join(table.column_names)} from staging.{name} order by {', '.join(order)}"
-    digest = hashlib.sha256()
-    with connection.cursor().copy(f"copy ({rows}) to stdout (format binary)") as copy:
-        for block in copy:
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def digest_of_day(staged: list[Staged]) -> str:
-    """SHA-256 over the lines `<digest>  <stored name>` of every table, as sha256sum writes them, by name."""
-    lines = sorted(f"{each.digest}  {stored_name(each.table)}\n" for each in staged)
-    return hashlib.sha256("".join(sorted(lines, key=lambda line: line[66:])).encode()).hexdigest()
+    """SHA-256 over the lines `<stored name> <digest>` of every table, by name."""
+    lines = sorted(f"{stored_name(each.table)} {each.digest}\n" for each in staged)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

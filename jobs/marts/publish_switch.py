@@ -52,13 +52,26 @@ def switch(connection: psycopg.Connection, snapshot: Snapshot, staged: list[Stag
     ``keep_days``: days of customers' rows to keep before the current one; 0: all. The day itself always stays.
     """
     with connection.transaction():
+        # Readers wait for the commit: it does not wait for a disk that may have gigabytes of staging to write. A server
+        # that crashes before ``_make_durable`` shows the whole old day again, and the publisher has not said "done".
+        connection.execute("set local synchronous_commit = off")
         _only_switcher(connection)
         _replace_summary(connection, snapshot.day, next(s.name for s in staged if s.table is CUSTOMER_SEGMENTS))
-        old = _old_partitions(connection, snapshot.day, staged, keep_days) if keep_days else []
+        old = _replaced(connection, snapshot.day, staged)
+        old |= _outlived(connection, snapshot.day, staged, keep_days) if keep_days else {}
         # From here to the commit readers are shut out: nothing slow may follow.
         _swap_patiently(connection, snapshot.day, staged, old)
         _move_pointer(connection, snapshot.day)
         _log_publish(connection, snapshot)
+    _make_durable(connection)
+    # Their files take a while to go, and now nobody waits for it. Left by a kill, they go with the next publish.
+    for name in old:
+        connection.execute(f"drop table if exists staging.{name}")
+
+
+def _make_durable(connection: psycopg.Connection) -> None:
+    """Waits until the switch is on the disk: a commit that waits takes all before it along."""
+    connection.execute(f"update {POINTER} set snapshot_date = snapshot_date where name = 'current'")
 
 
 def _only_switcher(connection: psycopg.Connection) -> None:
@@ -74,7 +87,7 @@ def _only_switcher(connection: psycopg.Connection) -> None:
     connection.execute("set local lock_timeout = 0")
 
 
-def _swap_patiently(connection: psycopg.Connection, day: date, staged: list[Staged], old: list[str]) -> None:
+def _swap_patiently(connection: psycopg.Connection, day: date, staged: list[Staged], old: dict[str, str]) -> None:
     parents = [f"warehouse.{name}" for each in staged for name in stored_names(connection, each.table)]
     deadline = time.monotonic() + LOCK_LIMIT_S
     while True:
@@ -86,10 +99,11 @@ def _swap_patiently(connection: psycopg.Connection, day: date, staged: list[Stag
                 connection.execute(f"lock table only {', only '.join(parents)} in access exclusive mode")
                 connection.execute("set local statement_timeout = 0")
                 connection.execute(f"set local lock_timeout = '{LOCK_ATTEMPT}'")
+                for name, parent in old.items():
+                    connection.execute(f"alter table warehouse.{parent} detach partition warehouse.{name}")
+                    connection.execute(f"alter table warehouse.{name} set schema staging")
                 for each in staged:
-                    _swap(connection, each.table, each.name, day)
-                for name in old:
-                    connection.execute(f"drop table warehouse.{name}")
+                    _attach(connection, each.table, each.name, day)
             return
         except (errors.LockNotAvailable, errors.QueryCanceled) as error:
             holders = _holders(connection, "l.relation = any(%s::regclass[])", parents)
@@ -101,11 +115,8 @@ def _swap_patiently(connection: psycopg.Connection, day: date, staged: list[Stag
             time.sleep(1)
 
 
-def _swap(connection: psycopg.Connection, table: Table, name: str, day: date) -> None:
-    """A day is in one version of a table: where it was in an older one, it leaves that."""
+def _attach(connection: psycopg.Connection, table: Table, name: str, day: date) -> None:
     parent, partition = f"warehouse.{stored_name(table)}", partition_name(table, day)
-    for stored in stored_names(connection, table):
-        connection.execute(f"drop table if exists warehouse.{partition_of(stored, day)}")
     connection.execute(f"alter table staging.{name} set schema warehouse")
     connection.execute(f"alter table warehouse.{name} rename to {partition}")
     connection.execute(
@@ -114,16 +125,24 @@ def _swap(connection: psycopg.Connection, table: Table, name: str, day: date) ->
     connection.execute(f"alter table warehouse.{partition} drop constraint {DAY_CHECK}")
 
 
-def _old_partitions(connection: psycopg.Connection, day: date, staged: list[Staged], keep_days: int) -> list[str]:
-    """Partitions of customers' rows from before what is to be kept, the oldest first."""
+def _replaced(connection: psycopg.Connection, day: date, staged: list[Staged]) -> dict[str, str]:
+    """Partition → stored table of the day as it is: in the contract's version, or in an older one, which it leaves."""
+    stored = [name for each in staged for name in stored_names(connection, each.table)]
+    return {partition_of(name, day): name for name in stored if day in partitions(connection, name)}
+
+
+def _outlived(connection: psycopg.Connection, day: date, staged: list[Staged], keep_days: int) -> dict[str, str]:
+    """Partition → stored table of customers' rows from before what is to be kept, the oldest first."""
     (current,) = connection.execute(f"select max(snapshot_date) from {POINTER} where name = 'current'").fetchone()
     bound = max(current or day, day) - timedelta(days=keep_days)
     tables = [each.table for each in staged if "customer_key" in each.table.column_names]
-    held = [partitions(connection, stored) for table in tables for stored in stored_names(connection, table)]
-    old = sorted((of, name) for days in held for of, name in days.items() if of < bound and of != day)
+    held = {name: partitions(connection, name) for table in tables for name in stored_names(connection, table)}
+    old = sorted(
+        (of, name, stored) for stored, days in held.items() for of, name in days.items() if of < bound and of != day
+    )
     if old:
         log.info("dropping rows of customers from %s to %s (publish.keep_days: %d)", old[0][0], bound, keep_days)
-    return [name for _, name in old[:MOST_DROPPED]]
+    return {name: stored for _, name, stored in old[:MOST_DROPPED]}
 
 
 def _holders(connection: psycopg.Connection, which: str, value: object) -> str:

@@ -24,9 +24,9 @@ def older_names(connection: psycopg.Connection, table: Table) -> list[str]:
 
 
 def columns_of(connection: psycopg.Connection, relation: str) -> dict[str, str]:
-    """Columns of ``schema.table`` and their types."""
+    """Columns of ``schema.table`` and their types; none of a table that is not there."""
     query = (
-        "select attname, format_type(atttypid, atttypmod) from pg_attribute where attrelid = %s::regclass "
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute where attrelid = to_regclass(%s) "
         "and attnum > 0 and not attisdropped order by attnum"
     )
     return dict(connection.execute(query, [relation]).fetchall())

@@ -201,7 +201,7 @@ CHILDREN = forked()
 # What a publish does, in its order.
 STEPS = {
     "drop_leftovers": publish, "stage_all": publish, "digest_of_day": publish, "switch": publish,
-    "_replace_summary": publish_switch, "_swap_patiently": publish_switch, "_swap": publish_switch,
+    "_replace_summary": publish_switch, "_swap_patiently": publish_switch, "_attach": publish_switch,
     "_move_pointer": publish_switch, "_log_publish": publish_switch,
 }  # fmt: skip
 

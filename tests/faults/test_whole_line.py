@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from expectations.version import REPOSITORY
+from expectations.views import VIEWS
 from jobs.home import Home
 from jobs.land_sample import FEEDS, land_dimensions, land_feed, read_table
 from jobs.local import postgres
@@ -20,15 +21,18 @@ from jobs.run_shop import due_days
 
 pytestmark = pytest.mark.slow
 LAST = "2017-12-31"
-MARTS = ("customer_segments", "customer_segments_history", "segment_settings", "segment_summary")
+MARTS = tuple(view for view in VIEWS if view != "publish_log")
+AFTER_SCORE = (
+    *("cluster", "segment", "tag", "assess_risk", "watch_churn", "recommend", "choose_actions", "portray"),
+    *("measure_outcomes", "publish"),
+)
 DAY = (
     ("ingest", "--ds", LAST),
     ("validate", "--table", "events", "--ds", LAST),
     ("aggregate", "--ds", LAST),
     ("build_features", "--ds", LAST),
     ("score", "--ds", LAST, "--model", "lifestage_behaviour/1"),
-    ("segment", "--ds", LAST),
-    ("publish", "--ds", LAST),
+    *((job, "--ds", LAST) for job in AFTER_SCORE),
 )
 KEY = "ab" * 32  # one customer key for all homes, so that rows can be compared
 

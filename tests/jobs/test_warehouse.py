@@ -172,6 +172,15 @@ def test_changed_contract_needs_a_version(warehouse_home):
         with pytest.raises(SetupError, match=r"segment_settings_v2 holds other columns.*: extra.*version=3"):
             setup.refuse_other_columns(connection)
         connection.rollback()
+        connection.execute("alter table warehouse.segment_settings_v2 drop text cascade")
+        connection.commit()
+    try:
+        with pytest.raises(SetupError, match=r"segment_settings_v2 holds other columns.*: text"):
+            setup.create_warehouse(warehouse_home)
+    finally:
+        with warehouse.connect(warehouse_home) as connection:
+            connection.execute("drop table warehouse.segment_settings_v2 cascade")
+        setup.create_warehouse(warehouse_home)
 
 
 def test_another_shops_source_is_refused(warehouse_home):
