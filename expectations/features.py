@@ -110,8 +110,8 @@ def _error(what: str) -> str:
     words = len(SKETCHES[what][1])
     few, most = ((40, 266), (250, 621))[words - 1]
     return (
-        f"estimated by linear counting over {64 * words} bits, standard error below 10 % up to {few}; at most {most}, "
-        "which means that many or more"
+        f"estimated in whole numbers by linear counting over {64 * words} bits, standard error below 10 % up to {few}; "
+        f"at most {most}, which means that many or more"
     )
 
 

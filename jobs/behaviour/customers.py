@@ -166,7 +166,10 @@ def _velocity() -> dict[str, "Column"]:
 
 
 def _distinct(what: str, days: int) -> "Column":
-    """Linear counting: m bits of which V are zero tell of m ln(m / V) distinct values; V at least 1."""
+    """Linear counting: m bits of which V are zero tell of m ln(m / V) distinct values; V at least 1.
+
+    Rounded to whole ones, as counts are: engines' logarithms differ in their last bit.
+    """
     from pyspark.sql import functions as F
 
     words = SKETCHES[what][1]
@@ -174,7 +177,7 @@ def _distinct(what: str, days: int) -> "Column":
     for word in words:
         ones = ones + F.bit_count(F.coalesce(F.col(f"{word}_{days}d"), F.lit(0).cast("bigint")))
     zeros = F.greatest(F.lit(bits) - ones, F.lit(1)).cast("double")
-    return F.log(F.lit(float(bits)) / zeros) * F.lit(float(bits))
+    return F.round(F.log(F.lit(float(bits)) / zeros) * F.lit(float(bits)))
 
 
 def customer_features(

@@ -169,6 +169,6 @@ def ratio(numerator: float, denominator: float) -> float | None:
 
 
 def distinct(rows: list[dict], column: str, bits: int) -> float:
-    """Linear counting over ``bits`` bits, each chosen by the hash's lowest ones."""
+    """Linear counting over ``bits`` bits, each chosen by the hash's lowest ones; whole."""
     taken = len({r[column] % bits for r in rows if r[column] is not None})
-    return bits * math.log(bits / max(bits - taken, 1))
+    return float(round(bits * math.log(bits / max(bits - taken, 1))))

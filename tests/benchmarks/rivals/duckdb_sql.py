@@ -225,4 +225,4 @@ def _distinct(what: str, days: int) -> str:
     words = SKETCHES[what][1]
     bits = 64 * len(words)
     ones = " + ".join(f"bit_count(coalesce({word}_{days}d, 0))::INTEGER" for word in words)
-    return f"{bits} * ln({bits} / greatest({bits} - ({ones}), 1))"
+    return f"round({bits} * ln({bits} / greatest({bits} - ({ones}), 1)))"

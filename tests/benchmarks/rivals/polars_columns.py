@@ -161,4 +161,4 @@ def _distinct(what: str, days: int) -> Expr:
     words = SKETCHES[what][1]
     bits = 64 * len(words)
     ones = pl.sum_horizontal(col(f"{word}_{days}d").fill_null(0).bitwise_count_ones().cast(pl.Int64) for word in words)
-    return bits * (bits / pl.max_horizontal(bits - ones, 1)).log()
+    return (bits * (bits / pl.max_horizontal(bits - ones, 1)).log()).round()
