@@ -28,6 +28,7 @@ def differences(features: pd.DataFrame, inside: np.ndarray) -> list[Difference]:
 
     features  (customers, features), NaN where missing; inside  (customers,) bool
     """
+    from ml.reasons.facts import told_by
     from ml.reasons.words import family
 
     values = features.to_numpy(float, na_value=np.nan)
@@ -38,13 +39,16 @@ def differences(features: pd.DataFrame, inside: np.ndarray) -> list[Difference]:
         value = (mean_in - mean_out) / scale
         reach = 1.96 * np.sqrt(var_in / n_in + var_out / n_out) / scale
         telling = (np.abs(value) >= LEAST) & (np.abs(value) > reach) & (np.minimum(n_in, n_out) >= LEAST_KNOWN)
+    means = dict(zip(features.columns, np.column_stack([mean_in, mean_out]), strict=True))
+    known, told = told_by(list(features.columns), means.get, 2)
     found: dict[str, Difference] = {}
     for place in np.argsort(-np.abs(np.nan_to_num(value)), kind="stable"):
         name = features.columns[place]
         if telling[place]:
             ends = (value[place] - reach[place], value[place] + reach[place])
             one = Difference(name, *map(float, (value[place], *ends, mean_in[place], mean_out[place])))
-            found.setdefault(family(name), one)
+            same = known[told[0, place]]  # what the group's own means tell, and only if those of the others do too
+            found.setdefault(family(same if told[0, place] == told[1, place] else name), one)
     return list(found.values())
 
 

@@ -91,7 +91,7 @@ RULES = (
     Rule(tag="regular_rhythm", column="gap_variation", is_upper=True, least=("frequency_days", 5),
          evidence="gaps between purchases vary by {:.0%} of their mean"),
     Rule(tag="bulk_buyer", column="items_per_line_365d", is_rank=True, least=_LINES,
-         evidence="{:,.1f} pieces a purchase line"),
+         evidence="{:,.1f} units a purchase line"),
     Rule(tag="returns_much", column="return_rate_365d", least=_LINES, evidence="{:.0%} of money paid was refunded"),
     Rule(tag="cart_abandoner", column="purchase_per_cart_90d", is_upper=True, least=("add_to_cart_count_90d", 10),
          evidence="{:.2f} bought per product put into the cart in 90 days"),

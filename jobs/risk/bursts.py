@@ -53,4 +53,4 @@ def _words(row: object) -> list[str]:
     orders = f"{count(row.orders, 'order')} within {count(max(round(row.minutes), 1), 'minute')}"
     paid = f"paid by {count(row.payments, 'payment method')}"
     told = [orders, paid] if row.by_orders >= row.score or row.payments < 2 else [f"{orders}, {paid}"]
-    return [*(text for text in told if row.payments > 1 or text != paid), f"{money(row.amount)} in all"]
+    return [*(text for text in told if row.payments > 1 or text != paid), f"{money(row.amount)} paid in all"]

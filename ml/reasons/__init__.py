@@ -9,6 +9,7 @@ from expectations.behaviour import FEATURE_NAMES
 from expectations.errors import SetupError
 from ml.examples import Inputs
 from ml.models.base import Model
+from ml.reasons.facts import told_by
 from ml.reasons.words import CHURN, PURCHASE, family, in_words
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class NoReasons(SetupError):
 class Reasons:
     """The strongest first; (rows, n) each. Where fewer speak for it, the rest are empty: "", "", 0 and "".
 
-    feature       the strongest feature of a family of features that say nearly the same
+    feature       the strongest feature of a family of features that say nearly the same, or what tells its fact
     direction     CHURN or PURCHASE: what it speaks for
     contribution  of the whole family to the log-odds of what it speaks for, above 0
     words         the feature with the customer's own numbers
@@ -63,22 +64,20 @@ def reasons_of(
     found: "Attribution", inputs: Inputs, n: int = 3, towards: str | None = CHURN, typical: np.ndarray | None = None
 ) -> Reasons:
     """``reasons`` of contributions that are known already."""
-    families = list(dict.fromkeys(map(family, found.names)))
-    place = np.array([families.index(family(name)) for name in found.names])
-    churn = -found.contributions
-    by_family = np.column_stack([churn[:, place == k].sum(axis=1) for k in range(len(families))])
+    churn, rows = -found.contributions, np.arange(len(inputs))[:, None]
+    known, told = told_by(found.names, lambda name: own_values(inputs, name), len(inputs))
+    families = list(dict.fromkeys(map(family, known)))
+    place = np.array([families.index(family(name)) for name in known])[told]
+    by_family = np.column_stack([np.where(place == k, churn, 0).sum(axis=1) for k in range(len(families))])
     strength = {CHURN: by_family, PURCHASE: -by_family, None: np.abs(by_family)}[towards]
     order = np.argsort(-strength, axis=1, kind="stable")[:, :n]
-    rows = np.arange(len(churn))[:, None]
     sign = np.sign(by_family[rows, order])
     counts = strength[rows, order] > 0
-    strongest = np.empty(order.shape, np.int64)
-    for k in range(len(families)):
-        mine = np.flatnonzero(place == k)
-        chosen_rows, slot = np.nonzero(order == k)
-        signed = churn[np.ix_(chosen_rows, mine)] * sign[chosen_rows, slot][:, None]
-        strongest[chosen_rows, slot] = mine[signed.argmax(axis=1)]
-    feature = np.where(counts, np.array(found.names, dtype=object)[strongest], "")
+    strongest = np.column_stack([
+        np.where(place == chosen[:, None], churn * signs[:, None], -np.inf).argmax(axis=1)
+        for chosen, signs in zip(order.T, sign.T, strict=True)
+    ])  # fmt: skip
+    feature = np.where(counts, known[told[rows, strongest]], "")
     direction = np.where(counts, np.where(sign > 0, CHURN, PURCHASE).astype(object), "")
     contribution = np.where(counts, np.abs(by_family[rows, order]), 0.0)
     return Reasons(feature, direction, contribution, _words(feature, direction, inputs, typical))

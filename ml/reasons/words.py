@@ -17,7 +17,10 @@ CHURN, PURCHASE = "churn", "purchase"
 
 @dataclass(frozen=True)
 class Phrase:
-    """How a feature is told. ``{n}`` is the number; ``none``: if it is 0; ``null``: if it is missing."""
+    """How a feature is told. ``{n}`` is the number; ``none``: if it is 0; ``null``: if it is missing.
+
+    The window stands at the end, or at ``{window}``.
+    """
 
     family: str
     text: str
@@ -44,52 +47,51 @@ PHRASES = {
     ),
     "purchase_days": _count("purchases", "days with a purchase"),
     "order_count": _count("purchases", "orders"),
-    "purchase_count": _count("purchases", "items bought"),
+    "purchase_count": _count("purchases", "purchase lines"),
     "purchase_amount": Phrase("spend", "spent {n}", "spent nothing"),
-    "winsorised_amount": Phrase("spend", "spent {n} without outliers", "spent nothing"),
-    "largest_line_amount": Phrase("spend", "dearest item {n}", "no item bought"),
-    "average_order_amount": Phrase("basket", "{n} an order", null="no order"),
-    "items_per_line": Phrase("basket", "{n} pieces an item", null="no item bought"),
-    "monetary_value": Phrase("basket", "{n} a day with a purchase, ever", null="has never bought"),
-    "outlier_count": _count("spend", "unusually large or small items"),
-    "amount_velocity": Phrase(
-        "spend", "spends {n} times as fast as in the 83 days before", "spent nothing", "nothing spent before"
-    ),
-    "line_surprise": Phrase(
-        "spend", "dearest item {n} times the usual one", "no item bought", "no item bought before"
-    ),
+    "winsorised_amount": Phrase("spend", "spent {n}, outliers left out,", "spent nothing"),
+    "largest_line_amount": Phrase("spend", "dearest purchase line of {n}", "nothing bought"),
+    "average_order_amount": Phrase("basket", "{n} paid an order", null="no order"),
+    "items_per_line": Phrase("basket", "{n} units a purchase line", null="nothing bought"),
+    "monetary_value": Phrase("basket", "{n} paid on a day with a purchase", null="has never bought"),
+    "outlier_count": _count("spend", "purchase lines of unusual size"),
+    "amount_velocity": Phrase("spend", "spends {n} times as fast{window} as in the 83 days before", "spent nothing",
+                              "no earlier purchase to compare with those"),
+    "line_surprise": Phrase("spend", "dearest purchase line {n} times the usual one", "nothing bought",
+                            "no earlier purchase to compare with those"),
     "event_recency_days": Phrase("visits", "not seen for {n} days", "seen today", "never seen but for campaigns"),
     "event_count": _count("visits", "events"),
     "session_count": _count("visits", "visits"),
     "view_count": _count("visits", "products viewed"),
     "search_count": _count("visits", "searches"),
-    "event_velocity": Phrase(
-        "visits", "does {n} times as much as in the 83 days before", "nothing seen", "nothing seen before"
-    ),
+    "event_velocity": Phrase("visits", "does {n} times as much{window} as in the 83 days before", "nothing seen",
+                             "no earlier event to compare with those"),
     "search_per_session": Phrase("visits", "{n} searches a visit", "no search", "no visit"),
-    "session_length_seconds": Phrase("visits", "{n} seconds a visit", null="no visit"),
+    "session_length_seconds": Phrase("visits", "visits of {n} seconds", "visits without length", "no visit"),
     "session_depth": Phrase("visits", "{n} events a visit", null="no visit"),
     "bounce_rate": Phrase("visits", "{n} of visits end after one event", "no visit ends after one event", "no visit"),
     "device_diversity": _count("visits", "devices"),
     "add_to_cart_count": _count("cart", "products put into the cart"),
     "remove_from_cart_count": _count("cart", "products taken out of the cart"),
     "favourite_count": _count("cart", "favourites marked"),
-    "cart_per_view": Phrase("cart", "{n} into the cart per view", "nothing put into the cart", "no view"),
-    "purchase_per_cart": Phrase("cart", "{n} bought per product in the cart", "nothing bought", "nothing in the cart"),
-    "purchase_per_session": Phrase("cart", "{n} bought a visit", "nothing bought", "no visit"),
+    "cart_per_view": Phrase("cart", "{n} products put into the cart per view", "nothing put into the cart", "no view"),
+    "purchase_per_cart": Phrase("cart", "{n} purchase lines per product put into the cart", "nothing bought",
+                                "nothing put into the cart"),
+    "purchase_per_session": Phrase("cart", "{n} purchase lines a visit", "nothing bought", "no visit"),
     "campaign_count": _count("campaigns", "campaign contacts"),
     "campaign_open_count": _count("campaigns", "campaign messages opened"),
     "campaign_click_count": _count("campaigns", "campaign links followed"),
-    "open_rate": Phrase("campaigns", "opens {n} messages per contact", "opens no messages", "no contact"),
-    "click_rate": Phrase("campaigns", "follows {n} links per contact", "follows no links", "no contact"),
-    "return_count": _count("returns", "items returned"),
+    "open_rate": Phrase("campaigns", "opens {n} messages per campaign contact", "opens no messages", "no contact"),
+    "click_rate": Phrase("campaigns", "follows {n} links per campaign contact", "follows no links", "no contact"),
+    "return_count": _count("returns", "return lines"),
     "return_amount": Phrase("returns", "{n} refunded", "nothing refunded"),
-    "return_rate": Phrase("returns", "{n} refunded per money paid", "nothing refunded", "nothing paid"),
+    "return_rate": Phrase("returns", "{n} refunded of every 1 paid", "nothing refunded", "nothing paid"),
     "discount_amount": Phrase("discounts", "saved {n} by discounts", "no discount"),
-    "discount_share": Phrase("discounts", "{n} off full prices", "pays full prices", "nothing bought"),
-    "discounted_line_share": Phrase("discounts", "{n} of items discounted", "no item discounted", "nothing bought"),
+    "discount_share": Phrase("discounts", "pays {n} below full prices", "pays full prices", "nothing bought"),
+    "discounted_line_share": Phrase("discounts", "{n} of purchase lines discounted", "no purchase line discounted",
+                                    "nothing bought"),
     "coupon_count": _count("discounts", "coupons redeemed"),
-    "coupon_rate": Phrase("discounts", "{n} coupons an item", "no coupon", "nothing bought"),
+    "coupon_rate": Phrase("discounts", "{n} coupons a purchase line", "no coupon", "nothing bought"),
     "price_rank_mean": Phrase("assortment", "buys at {n} of the price range", null="nothing bought"),
     "product_diversity": _count("assortment", "different products"),
     "category_diversity": _count("assortment", "different categories"),
@@ -103,12 +105,12 @@ PHRASES = {
     "rating_mean": Phrase("feedback", "rates at {n} of the scale", null="no rating"),
     **{f"{topic}_text_count": _count("feedback", f"texts about {topic}")
        for topic in ("delivery", "quality", "price", "fit", "service", "refund")},
-    "night_share": Phrase("times", "{n} at night", "nothing at night", "nothing seen"),
-    "morning_share": Phrase("times", "{n} in the morning", "nothing in the morning", "nothing seen"),
-    "evening_share": Phrase("times", "{n} in the evening", "nothing in the evening", "nothing seen"),
-    "weekend_share": Phrase("times", "{n} at weekends", "nothing at weekends", "nothing seen"),
+    "night_share": Phrase("times", "{n} of events at night", "nothing at night", "nothing seen"),
+    "morning_share": Phrase("times", "{n} of events in the morning", "nothing in the morning", "nothing seen"),
+    "evening_share": Phrase("times", "{n} of events in the evening", "nothing in the evening", "nothing seen"),
+    "weekend_share": Phrase("times", "{n} of events at weekends", "nothing at weekends", "nothing seen"),
     "age": Phrase("person", "{n} years old", null="age unknown"),
-    "income": Phrase("person", "household income {n}", null="income unknown"),
+    "income": Phrase("person", "household income of {n}", null="income unknown"),
     "household_size": Phrase("person", "{n} people in the household", null="household unknown"),
 }  # fmt: skip
 """Feature, without its window → how it is told."""
@@ -152,7 +154,8 @@ def in_words(
     if value == 0 and phrase.none:
         text = phrase.none + window
     else:
-        text = _plural(phrase.text.format(n=number(value, unit)), number(value, unit)) + window
+        text = phrase.text if "{window}" in phrase.text else phrase.text + "{window}"
+        text = _plural(text.format(n=number(value, unit), window=window), number(value, unit))
         if direction == CHURN and typical is not None and 0 < value < typical and text[0].isdigit():
             text = f"only {text}"
     if base == "recency_days" and usual_gap_days is not None and np.isfinite(usual_gap_days):
@@ -166,16 +169,17 @@ def number(value: float, unit: str) -> str:
     """As people write it: shares in per cent, no more digits than anybody needs."""
     if unit == "share":
         return f"{value:.0%}"
-    if value == round(value) or abs(value) >= 20:
+    if abs(value) >= 20:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 1 else f"{value:.2g}"
 
 
 SINGULAR = {
     "days": "day", "orders": "order", "items": "item", "events": "event", "visits": "visit", "products": "product",
     "searches": "search", "devices": "device", "favourites": "favourite", "contacts": "contact", "texts": "text",
     "messages": "message", "links": "link", "coupons": "coupon", "categories": "category", "brands": "brand",
-    "reviews": "review", "ways": "way", "years": "year", "seconds": "second", "pieces": "piece",
+    "reviews": "review", "ways": "way", "years": "year", "seconds": "second", "units": "unit",
+    "lines": "line",
 }  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.reasons.words import PURCHASE, family, in_words
+from ml.reasons.facts import once_a_family
+from ml.reasons.words import PURCHASE, in_words
 
 NAMES = (
     "order_count_30d", "average_order_amount_90d", "largest_line_amount_90d", "items_per_line_90d",
@@ -61,9 +62,6 @@ def robust_z(values: np.ndarray) -> np.ndarray:
 
 def reasons(values: np.ndarray, z: np.ndarray, typical: np.ndarray, n: int = 3) -> list[str]:
     """One customer's features that stand out most, one a family; all (NAMES,)."""
-    told: dict[str, str] = {}
-    for place in np.argsort(-np.abs(z), kind="stable"):
-        name = NAMES[place]
-        if abs(z[place]) > 1 and not np.isnan(values[place]):
-            told.setdefault(family(name), in_words(name, values[place], PURCHASE, typical[place]))
-    return list(told.values())[:n]
+    order = (k for k in np.argsort(-np.abs(z), kind="stable") if abs(z[k]) > 1 and not np.isnan(values[k]))
+    chosen = once_a_family(NAMES, values, order)[:n]
+    return [in_words(NAMES[place], values[place], PURCHASE, typical[place]) for place in chosen]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expectations.behaviour import FEATURE_NAMES
-from ml.reasons.words import PURCHASE, family, in_words
+from ml.reasons.facts import once_a_family
+from ml.reasons.words import PURCHASE, in_words
 from ml.risk.labels import Cases
 
 if TYPE_CHECKING:
@@ -97,9 +98,6 @@ def reasons(model: "CalibratedClassifierCV", features: np.ndarray, typical: np.n
 
 
 def _told(values: np.ndarray, parts: np.ndarray, typical: np.ndarray, n: int) -> list[str]:
-    told: dict[str, str] = {}
-    for place in np.argsort(-parts, kind="stable"):
-        if parts[place] > 0:
-            name = FEATURE_NAMES[place]
-            told.setdefault(family(name), in_words(name, values[place], PURCHASE, typical[place]))
-    return list(told.values())[:n]
+    order = (place for place in np.argsort(-parts, kind="stable") if parts[place] > 0)
+    chosen = once_a_family(FEATURE_NAMES, values, order)[:n]
+    return [in_words(FEATURE_NAMES[place], values[place], PURCHASE, typical[place]) for place in chosen]

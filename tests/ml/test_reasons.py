@@ -1,5 +1,6 @@
 """Reasons: contributions add up to the prediction, a planted cause comes first, words carry the customer's numbers."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from ml.models.hazard import Hazard
 from ml.models.sequence import Sequence
 from ml.models.stack import Stack
 from ml.reasons import CHURN, PURCHASE, NoReasons, in_words, reasons, reasons_of
-from ml.reasons.attribution import attribute
+from ml.reasons.attribution import Attribution, attribute
 from ml.reasons.composition import factors, log_odds
 from ml.reasons.importance import importance, lost_by_shuffling
 from ml.reasons.network import NAMES
@@ -336,6 +337,13 @@ def test_the_report_holds_what_it_says(boosting, examples, tmp_path):
         ("bounce_rate_90d", 0.75, {"typical": 0.2},
          "75% of visits end after one event in the last 90 days (typical 20%)"),
         ("session_count_90d", np.nan, {}, "session count unknown"),
+        ("category_diversity_90d", 2.04, {"typical": 44.0},
+         "only 2 different categories in the last 90 days (typical 44)"),
+        ("items_per_line_90d", 33.0, {"typical": 1.04}, "33 units a purchase line in the last 90 days (typical 1)"),
+        ("items_per_line_90d", 1.0, {}, "1 unit a purchase line in the last 90 days"),
+        ("amount_velocity_7d", 136.2, {"typical": 0.25},
+         "spends 136 times as fast in the last 7 days as in the 83 days before (typical 0.25)"),
+        ("night_share_90d", 0.58, {"typical": 0.11}, "58% of events at night in the last 90 days (typical 11%)"),
         ("earlier_events", np.nan, {}, "order and timing of events (earlier events)"),
     ],
 )  # fmt: skip
@@ -350,7 +358,49 @@ def test_little_is_called_only_where_it_speaks_for_churn():
 @pytest.mark.parametrize("feature", FEATURE_NAMES)
 def test_every_feature_has_words(feature):
     assert family(feature) != EVENTS_FAMILY
-    for value in (0.0, 1.0, 37.4, np.nan):
+    for value in (0.0, 1.0, 3.04, 19.96, 37.4, np.nan):
         told = in_words(feature, value, CHURN, typical=3.0)
         assert told
-        assert not any(slip in told for slip in ("{", "nan", "_"))
+        assert not re.search(r"[{_]|nan|\.0\b", told)
+
+
+# ---- one fact, one reason
+
+
+def reasons_from(contributions: dict[str, float], **numbers: float):
+    """Reasons of one customer whose features are ``numbers``, the rest missing."""
+    features = np.full((1, len(FEATURE_NAMES)), np.nan)
+    for name, value in numbers.items():
+        features[0, PLACE[name]] = value
+    some = told_examples().inputs.rows(np.arange(1))
+    parts = np.array([[-contributions.get(name, 0.0) for name in FEATURE_NAMES]])
+    found = Attribution(30, FEATURE_NAMES, np.zeros(1), parts, parts.sum(axis=1))
+    return reasons_of(found, replace(some, features=features), typical=np.full(len(FEATURE_NAMES), 9.0))
+
+
+def test_visits_are_the_orders_again_where_every_visit_is_an_order():
+    speaks = {"session_count_90d": 0.6, "order_count_90d": 0.5, "purchase_days_90d": 0.3, "gap_mean_days": 0.7}
+    same = reasons_from(speaks, session_count_90d=4, order_count_90d=5, purchase_days_90d=4, gap_mean_days=20)
+    assert same.words[0].tolist() == [
+        "only 4 days with a purchase in the last 90 days (typical 9)", "buys every 20 days (typical 9)", ""
+    ]  # fmt: skip
+    assert same.contribution[0, 0] == pytest.approx(1.4)
+    apart = reasons_from(speaks, session_count_90d=8, order_count_90d=5, purchase_days_90d=4, gap_mean_days=20)
+    assert apart.feature[0].tolist() == ["order_count_90d", "gap_mean_days", "session_count_90d"]
+
+
+def test_what_follows_from_silence_is_told_as_silence():
+    speaks = {"order_count_90d": 0.5, "category_diversity_90d": 0.4, "session_count_90d": 0.3, "purchase_amount_90d": 1}
+    gone = dict.fromkeys(speaks, 0.0) | {"recency_days": 114, "event_recency_days": 114}
+    (told,) = reasons_from(speaks, **gone).words
+    assert told.tolist() == ["no purchase for 114 days (typical 9)", "", ""]
+    # Who still looks around has visits to be told of; who bought 80 days ago has orders.
+    looks = reasons_from(speaks, **gone | {"session_count_90d": 3, "event_recency_days": 2})
+    assert looks.feature[0].tolist() == ["recency_days", "session_count_90d", ""]
+    bought = reasons_from(speaks, **gone | {"order_count_90d": 1, "recency_days": 80, "purchase_amount_90d": 7})
+    assert bought.feature[0].tolist() == ["purchase_amount_90d", "order_count_90d", "category_diversity_90d"]
+
+
+def test_who_never_bought_is_silent_too():
+    (told,) = reasons_from({"order_count_30d": 0.5}, order_count_30d=0).words
+    assert told[0] == "has never bought"
