@@ -146,9 +146,9 @@ def migrate(home: Home) -> float:
 
 
 def _version() -> str:
-    """The installed Airflow, from its metadata's folder: it is not in this environment."""
-    found = list(AIRFLOW_BIN.parent.glob("lib/python*/site-packages/apache_airflow_core-*.dist-info"))
-    return found[0].name if found else ""
+    """The installed Airflow and its providers, which may keep tables too; by their metadata: this is not their room."""
+    found = AIRFLOW_BIN.parent.glob("lib/python*/site-packages/apache_airflow*.dist-info")
+    return " ".join(sorted(folder.name.removesuffix(".dist-info") for folder in found))
 
 
 def _revision(uri: str) -> str | None:
