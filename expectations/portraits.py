@@ -10,8 +10,9 @@ PORTRAIT_FACTS = {
     "customer_share": "value: share of the snapshot's customers",
     "revenue_share": "value: share of what all customers paid within 365 days, before refunds",
     "difference": "item: a feature; value: mean in the segment less mean of all others, in standard deviations of all",
-    "category": "item: a favourite category; value: share of the segment's customers who want it most",
-    "tag": "item: a tag; value: share of the segment's customers who carry it",
+    "category": "item: a favourite category; value: share of the segment's customers who want it most; "
+    "rank: by how surely that exceeds the share among all others",
+    "tag": "item: a tag; value: share of the segment's customers who carry it; rank: as of category",
     "sentiment": "value: mean sentiment of the segment's texts within 365 days, -1 to 1",
     "journey": "item: a step (view, add_to_cart, purchase, return, …); value: events of it per customer in 90 days; "
     "a purchase is a line of a receipt, no order",
@@ -24,6 +25,7 @@ SEGMENT_PORTRAITS = Table(
     grain="one row per snapshot date, segment, fact and rank",
     key=("snapshot_date", "segment_kind", "segment", "fact", "rank"),
     partition="snapshot_date",
+    version=2,
     columns=(
         SNAPSHOT_DATE,
         Column(name="segment_kind", type="string", values=SEGMENT_KINDS, description="What kind of segment."),
@@ -35,6 +37,8 @@ SEGMENT_PORTRAITS = Table(
         Column(name="value", type="double", nullable=True, description="The number, as fact says."),
         Column(name="low", type="double", nullable=True, description="Lower end of value's 95 % interval."),
         Column(name="high", type="double", nullable=True, description="Upper end of value's 95 % interval."),
+        Column(name="others", type="double", nullable=True, minimum=0, maximum=1, unit="share",
+               description="Of category and tag: the same share among all customers outside the segment."),
         Column(name="words", type="string", description="The same in plain words."),
     ),
     checks=(Check(kind="row_count", severity="fail", minimum=1, why="every snapshot has segments"),),

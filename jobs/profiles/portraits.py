@@ -22,7 +22,7 @@ CUSTOMER_COLUMNS = ("customer_key", "value_tier", "lifecycle_stage", "cluster_id
 
 @dataclass(frozen=True)
 class Fact:
-    """A row of segment_portraits without its date and segment; ``rank`` within its fact."""
+    """A row of segment_portraits without its date and segment; ``rank`` within its fact, ``others``: value of those."""
 
     fact: str
     words: str
@@ -31,6 +31,7 @@ class Fact:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    others: float | None = None
 
 
 def portraits(customers: pd.DataFrame, tags: pd.DataFrame, compared: list[str], day: date) -> list[dict]:
@@ -45,7 +46,7 @@ def portraits(customers: pd.DataFrame, tags: pd.DataFrame, compared: list[str], 
         names = _segments(customers, kind)
         for segment in sorted(names.dropna().unique(), key=str):
             inside = (names == segment).to_numpy(bool, na_value=False)
-            carried = tags.loc[(owner >= 0) & inside[owner], "tag"]
+            carried = [tags.loc[(owner >= 0) & side[owner], "tag"] for side in (inside, ~inside)]
             facts = portrait(customers, inside, carried, differences(customers[compared], inside))
             about = {"snapshot_date": day, "segment_kind": kind, "segment": str(segment)}
             rows += [about | vars(fact) for fact in facts]
@@ -57,14 +58,15 @@ def _segments(customers: pd.DataFrame, kind: str) -> pd.Series:
     return customers["cluster_id"].astype("Int64").astype("string") if kind == "cluster" else customers[kind]
 
 
-def portrait(customers: pd.DataFrame, inside: np.ndarray, tags: pd.Series, apart: list[Difference]) -> list[Fact]:
-    """The facts of one segment, its summary first. ``tags``: of its customers, one row each time one carries one."""
-    mine = customers[inside]
+def portrait(customers: pd.DataFrame, inside: np.ndarray, tags: list[pd.Series], apart: list[Difference]) -> list[Fact]:
+    """The facts of one segment, its summary first. ``tags``: of its customers, and of all others, one row a carrier."""
+    mine, people = customers[inside], (int(inside.sum()), int((~inside).sum()))
+    wanted = [customers.loc[side, "favourite_category"].dropna() for side in (inside, ~inside)]
     told = [
         *_sizes(mine, customers),
         *(_difference(found, rank) for rank, found in enumerate(apart[: SHOWN["difference"]], start=1)),
-        *_shares("category", mine["favourite_category"].dropna(), len(mine), "want {} most"),
-        *_shares("tag", tags, len(mine), "are {}"),
+        *_shares("category", wanted, people, "want {} most"),
+        *_shares("tag", tags, people, "carry the tag {}"),
         *_mood(mine),
         *_journey(mine),
     ]
@@ -95,17 +97,27 @@ def in_words(found: Difference) -> str:
     return f"{told(found.feature, found.inside, PURCHASE)} (others {others})"
 
 
-def _shares(fact: str, items: pd.Series, people: int, words: str) -> Iterator[Fact]:
-    """How many of the segment have each item; of equals the first by name."""
-    counts = (
-        items.value_counts()
-        .rename_axis("item")
-        .reset_index(name="n")
-        .sort_values(["n", "item"], ascending=[False, True])
-    )
-    for rank, (item, n) in enumerate(counts.head(SHOWN[fact]).itertuples(index=False), start=1):
-        share, (low, high) = n / people, _wilson(n, people)
-        yield Fact(fact, f"{share:.0%} {words.format(item)}", rank, str(item), share, low, high)
+def _shares(fact: str, items: list[pd.Series], people: tuple[int, int], words: str) -> Iterator[Fact]:
+    """How many of the segment have each item, first those whose share exceeds that of all others most surely.
+
+    ``items``, ``people``: of the segment, and of all others. Of equals the first by name.
+    """
+    mine, theirs = (side.value_counts() for side in items)
+    told = []
+    for item, n in mine.items():
+        share, low, high = n / people[0], *_wilson(n, people[0])
+        others, _, most = _share_of(int(theirs.get(item, 0)), people[1])
+        # The least that the difference may be (Newcombe 1998).
+        least = share - others - np.hypot(share - low, most - others)
+        told.append((-round(float(least), 12), str(item), share, low, high, others if people[1] else None))
+    for rank, (_, item, share, low, high, others) in enumerate(sorted(told)[: SHOWN[fact]], start=1):
+        beside = "" if others is None else f" (others {others:.0%})"
+        yield Fact(fact, f"{share:.0%} {words.format(item)}{beside}", rank, item, share, low, high, others)
+
+
+def _share_of(hits: int, people: int) -> tuple[float, float, float]:
+    """(share, low, high); of nobody 0."""
+    return (hits / people, *_wilson(hits, people)) if people else (0.0, 0.0, 0.0)
 
 
 def _wilson(hits: int, people: int, z: float = 1.96) -> tuple[float, float]:
@@ -132,18 +144,23 @@ def _journey(mine: pd.DataFrame) -> Iterator[Fact]:
 
 
 def _summary(told: list[Fact]) -> str:
-    """Size and revenue, the two strongest differences, what is wanted most, the commonest tags."""
+    """Size and revenue, the strongest differences, and what is wanted and carried more often than by others."""
     by_fact: dict[str, list[Fact]] = {}
     for fact in told:
         by_fact.setdefault(fact.fact, []).append(fact)
     sizes = [by_fact[name][0].words for name in ("size", "customer_share", "revenue_share")]
     apart = [fact.words.split(":")[0] for fact in by_fact.get("difference", [])[:3]]
-    wants = [fact.item for fact in by_fact.get("category", [])[:2]]
-    tags = [fact.item for fact in by_fact.get("tag", [])[:3]]
+    wants = [fact.item for fact in by_fact.get("category", []) if _is_telling(fact)][:2]
+    tags = [fact.item for fact in by_fact.get("tag", []) if _is_telling(fact)][:3]
     parts = [
         f"{sizes[0]}, {sizes[1]}, {sizes[2]}",
         "on average " + "; ".join(apart) if apart else "much like everybody else",
-        "mostly wants " + " and ".join(wants) if wants else "",
-        "often " + ", ".join(tags) if tags else "",
+        "more often than others wants " + " and ".join(wants) if wants else "",
+        "more often than others tagged " + ", ".join(tags) if tags else "",
     ]
     return ". ".join(part[0].upper() + part[1:] for part in parts if part) + "."
+
+
+def _is_telling(fact: Fact) -> bool:
+    """Whether the share lies beyond that of all others."""
+    return fact.others is None or fact.low > fact.others

@@ -101,6 +101,33 @@ def test_a_share_lies_within_its_interval():
     assert (low, high) == (pytest.approx(expected.low, abs=1e-4), pytest.approx(expected.high, abs=1e-4))
 
 
+def test_items_are_ranked_by_how_much_more_often_than_among_others():
+    n, inside = 400, np.arange(400) < 100
+    people = pd.DataFrame({
+        "customer_key": [f"{k:03}" for k in range(n)], "value_tier": np.where(inside, "top", "low"),
+        "lifecycle_stage": "active", "cluster_id": pd.array([1] * n, dtype="Int32"),
+        "favourite_category": np.where(np.arange(n) % 2 == 0, "FOOD", np.where(np.arange(n) % 20 == 1, "WINE", None)),
+        "purchase_amount_365d": 1.0, "recency_days": 3.0, "text_count_365d": 0, "sentiment_mean_365d": np.nan,
+        **{f"{step}_count_90d": 0 for step in STEPS},
+    })  # fmt: skip
+    people.loc[:19, "favourite_category"] = "WINE"
+    everybody = [(f"{k:03}", "evening_shopper") for k in range(0, n, 2)]
+    tags = pd.DataFrame([*everybody, *((f"{k:03}", "gifting") for k in range(12))], columns=["customer_key", "tag"])
+    rows = portraits(people, tags, [], DAY)
+    told = {(r["fact"], r["rank"]): r for r in rows if (r["segment_kind"], r["segment"]) == ("value_tier", "top")}
+    # Half of everybody are evening shoppers and want food: that says nothing of the segment.
+    assert [told["tag", k]["item"] for k in (1, 2)] == ["gifting", "evening_shopper"]
+    assert [told["tag", k]["value"] for k in (1, 2)] == [0.12, 0.5]
+    assert [told["tag", k]["others"] for k in (1, 2)] == [0.0, 0.5]
+    assert told["tag", 1]["words"] == "12% carry the tag gifting (others 0%)"
+    assert told["category", 1]["words"] == "24% want WINE most (others 5%)"
+    assert "evening_shopper" not in told["summary", 1]["words"]
+    assert "FOOD" not in told["summary", 1]["words"]
+    # Where there are no others, the commonest come first.
+    stage = [r for r in rows if (r["segment"], r["fact"]) == ("active", "tag")]
+    assert [(r["item"], r["others"]) for r in stage] == [("evening_shopper", None), ("gifting", None)]
+
+
 def test_a_segment_without_money_texts_or_events_has_a_portrait_too():
     told = facts("lifecycle_stage", "prospect")
     assert told["revenue_share", 1]["value"] == 0
