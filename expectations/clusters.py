@@ -37,7 +37,7 @@ CLUSTERS = Table(
     description="The behaviour clusters in force on snapshot_date: how they were found, how good they are, and whether "
     "the latest refit moved them.",
     grain="one row per cluster and snapshot date",
-    key=("cluster_id",),
+    key=("snapshot_date", "cluster_id"),
     partition="snapshot_date",
     columns=(
         SNAPSHOT_DATE,

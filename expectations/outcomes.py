@@ -28,7 +28,8 @@ COHORT_RETENTION = Table(
 MODEL_PERFORMANCE = Table(
     name="model_performance",
     description="What was predicted against what then happened, for the predictions whose window ended on "
-    "snapshot_date.",
+    "snapshot_date. Days that were scored anew by a model that had learned from later ones are no forecasts and left "
+    "out.",
     grain="one row per snapshot date and window that ended on it",
     key=("snapshot_date", "horizon_days"),
     partition="snapshot_date",

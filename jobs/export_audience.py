@@ -2,6 +2,7 @@
 
 The choice is made as bi_reader, who sees no raw id, whatever the clause says; the ids are read as activation, and who
 took which file is logged in vault.export_log before the file is there. Columns: customer_id, then those of --columns.
+An id that a spreadsheet would compute (it begins with = + - @) stands behind an apostrophe, unless --verbatim.
 """
 
 import argparse
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 VIEW = "customer_segments"
 HELD_OUT = "customer_key not in (select customer_key from marts.next_actions where is_held_out)"
 MOST_UNKNOWN = 5
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet take a text for a formula (OWASP, CSV Injection)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ def arg_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--without-held-out", action="store_true", help="leave out the control group (next_actions.is_held_out)"
     )
+    parser.add_argument(
+        "--verbatim",
+        action="store_true",
+        help="for programs alone: ids as they are, even those that begin with = + - @",
+    )
     return parser
 
 
@@ -70,7 +78,8 @@ def main(args: argparse.Namespace) -> None:
     audience = choose(home, clause, columns)
     with connect(home, ACTIVATION) as connection:
         connection.execute("set transaction read write")
-        text = csv_text(columns, audience, ids_of(connection, audience.keys))
+        ids = ids_of(connection, audience.keys)
+        text = csv_text(columns, audience, ids if args.verbatim else list(map(guarded, ids)))
         write(connection, args, clause, audience, text.encode())
     log.info("logged in vault.%s", EXPORT_LOG.name)
     print(f"{args.out}: {len(audience.keys):,} customers of {audience.day}, for {args.who}")
@@ -119,6 +128,11 @@ def ids_of(connection: psycopg.Connection, keys: list[str]) -> list[str]:
             "of the days that brought them keeps their ids, and the next publish loads them"
         )
     return [known[key] for key in keys]
+
+
+def guarded(text: str) -> str:
+    """``text`` that no spreadsheet computes: behind an apostrophe if it would be a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def csv_text(columns: list[str], audience: Audience, ids: list[str]) -> str:

@@ -32,16 +32,21 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from ml.cohorts import INPUT_COLUMNS
     from ml.predict import load_predictor
+    from ml.recalibrate import recipe_for, under
 
     home, day = Home.from_environment(args.home), args.ds
     rows = LakeTable(home, FEATURES).read_arrow([day], ["snapshot_date", *INPUT_COLUMNS])
     predictor = load_predictor(*args.model, home.path)
     if predictor.model.uses_sequences:
         renew_sequences(home, day)
+    recipe = recipe_for(predictor, day, home.path)
+    predictor = under(predictor, recipe.calibration)
     scores, embeddings = scored(predictor, rows, day, home, *args.model)
-    LakeTable(home, SCORES).write_arrow(day, scores)
+    LakeTable(home, SCORES).write_arrow(day, scores, str(recipe))
     keep_embeddings(home, day, embeddings)
-    log.info("scored %s customers as of %s with %s (%s)", f"{len(rows):,}", day, predictor.label, predictor.about.model)
+    told = f"on {recipe.customers:,} customers of {recipe.calibrated_on}" if recipe.calibrated_on else "as trained"
+    shown = f"{predictor.label} ({predictor.about.model}), calibrated {told}"
+    log.info("scored %s customers as of %s with %s", f"{len(rows):,}", day, shown)
 
 
 def keep_embeddings(home: Home, day: date, embeddings: "pa.Table | None") -> None:
@@ -73,6 +78,7 @@ def scored(
     model = {
         "model_name": pa.repeat(name, len(rows)),
         "model_version": pa.repeat(pa.scalar(version, pa.int32()), len(rows)),
+        "model_cutoff": pa.repeat(date.fromisoformat(predictor.about.cutoff), len(rows)),
     }
     columns = known | {"is_eligible": predictor.is_eligible(rows)} | model
     columns |= {column: told[column] for column in told.column_names}

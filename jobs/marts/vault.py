@@ -15,6 +15,9 @@ from jobs.reading.vault_file import each_once, stamp
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 30
+"""Deliveries in memory at a time: a year of a large shop's ids would not fit."""
+
 
 def fill_vault(home: Home) -> int:
     """Adds the customers of every delivery that is new since the last time; returns how many deliveries those were.
@@ -27,10 +30,12 @@ def fill_vault(home: Home) -> int:
     with connect(home) as connection:
         loaded = dict(connection.execute(f"select arrival_date::text, stamp from vault.{VAULT_LOADS.name}").fetchall())
         due = [day for day in files if loaded.get(day) != stamps[day]]
-        if due:
-            _add(home, each_once([pq.read_table(files[day]) for day in due]))
-            _note(connection, {day: stamps[day] for day in due})
-            log.info("the vault knows the customers of %d more deliveries", len(due))
+        for some in (due[n : n + AT_ONCE] for n in range(0, len(due), AT_ONCE)):
+            _add(home, each_once([pq.read_table(files[day]) for day in some]))
+            _note(connection, {day: stamps[day] for day in some})
+            connection.commit()
+    if due:
+        log.info("the vault knows the customers of %d more deliveries", len(due))
     return len(due)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.clusters import CLUSTERS
 from expectations.contract import TYPES, Column, Table
 from expectations.lifecycle import STAGE_TRANSITIONS
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
@@ -111,7 +110,9 @@ def made_up(
     last = next(name for name in reversed(stored_key(table)) if name != "snapshot_date")
     if last != "customer_key" and (each > 1 or "customer_key" not in table.column_names):
         column = table.column(last)
-        words = pa.array([f"{last} {n:06}" for n in counts.tolist()])
+        # Of a hundred words each, so that there are as many tags as a shop has, and a customer has each once.
+        numbers = counts + each * random.integers(0, 100, size)
+        words = pa.array([f"{last} {n:06}" for n in numbers.tolist()])
         known[last] = pa.array(counts) if column.type != "string" else words
     columns = [known.get(c.name, _column(c, size, random)) for c in table.columns]
     columns = [pa.repeat(c, size) if isinstance(c, pa.Scalar) else c for c in columns]
@@ -120,7 +121,7 @@ def made_up(
 
 
 def _column(column: Column, size: int, random: np.random.Generator) -> pa.Array | pa.Scalar:
-    if column.name in ("model_version", CLUSTERS.key[0]):
+    if column.name in ("model_version", "cluster_id"):
         return pa.scalar(1)
     if column.values:
         return pa.array(column.values).take(pa.array(random.integers(0, len(column.values), size)))

@@ -79,10 +79,10 @@ def test_every_arrival_is_read_once_and_none_from_after_the_day():
     assert arrivals([], days, DAY) == ([], [day for day in days if day <= DAY])
 
 
-def score(who, chance, spend, eligible=True):
+def score(who, chance, spend, eligible=True, cutoff=DAY - timedelta(days=7)):
     return filled(SCORES, customer_key=who, snapshot_date=DAY - timedelta(days=7), is_eligible=eligible,
                   purchase_probability_7d=chance, expected_spend_30d=spend, model_name="m", model_version=4,
-                  churn_days=30)  # fmt: skip
+                  churn_days=30, model_cutoff=cutoff)  # fmt: skip
 
 
 def test_predictions_are_held_against_what_came(home):
@@ -98,6 +98,18 @@ def test_predictions_are_held_against_what_came(home):
     assert row["auc"] == 1.0
     assert row["brier_score"] == pytest.approx((0.25**2 + 0.25**2 + 0.5**2) / 3)
     assert (row["predicted_spend"], row["actual_spend"]) == (None, None)  # no spend is foretold for 7 days
+
+
+def test_hindsight_is_no_forecast(home, caplog):
+    scored = DAY - timedelta(days=7)
+    for n in range(1, 8):
+        bought(home, scored + timedelta(days=n))
+    write(home, SCORES, scored, score("a", 0.75, 3))  # by a model that knows of nothing after that day
+    assert performance(home, DAY).num_rows == 1
+    write(home, SCORES, scored, score("a", 0.75, 3, cutoff=scored + timedelta(days=1)))
+    with caplog.at_level("INFO"):
+        assert performance(home, DAY).num_rows == 0
+    assert "learned from days up to 2024-03-04: no forecast" in caplog.text
 
 
 def test_a_window_with_a_day_missing_is_left_out_and_said_so(home, caplog):

@@ -4,7 +4,7 @@ import argparse
 import csv
 import hashlib
 import stat
-from datetime import date
+from datetime import date, timedelta
 
 import psycopg
 import pyarrow as pa
@@ -287,6 +287,16 @@ def test_what_is_not_logged_leaves_no_file(filled, tmp_path):
     assert list(tmp_path.iterdir()) == [] or not any("out.csv" in path.name for path in tmp_path.iterdir())
 
 
+def test_an_id_that_a_spreadsheet_would_compute_is_text(own, tmp_path):
+    deliver(own, NEXT, {"c4": "=1+1", "c5": "+49 151", "c6": "-7", "c7": "@sum", "c8": "a=1"})
+    write(own, segments(NEXT, [ROWS[0] | {"customer_key": f"c{n}"} for n in range(4, 9)]), NEXT)
+    publish.publish(own, NEXT)
+    export(own, tmp_path / "sheet.csv", "true")
+    assert (tmp_path / "sheet.csv").read_text().splitlines()[1:] == ["'+49 151", "'-7", "'=1+1", "'@sum", "a=1"]
+    export(own, tmp_path / "raw.csv", "true", "--verbatim")
+    assert (tmp_path / "raw.csv").read_text().splitlines()[1:] == ["+49 151", "-7", "=1+1", "@sum", "a=1"]
+
+
 # -- days that follow --------------------------------------------------------------------------------------------------
 
 
@@ -298,6 +308,18 @@ def test_each_delivery_is_loaded_once_and_a_changed_one_again(own):
     deliver(own, NEXT, {"c10": "shop-10"})
     assert vault.fill_vault(own) == 1
     assert known(own) == IDS | {"c9": "shop-9", "c10": "shop-10"}  # nobody is forgotten
+
+
+def test_many_deliveries_are_loaded_a_few_at_a_time(own, monkeypatch):
+    rows, add = [], vault._add
+    monkeypatch.setattr(vault, "_add", lambda home, some: (rows.append(some.num_rows), add(home, some)))
+    days = [NEXT + timedelta(days=n) for n in range(vault.AT_ONCE + 5)]
+    for n, day in enumerate(days):
+        deliver(own, day, {f"new-{n}": f"shop-new-{n}"})
+    assert vault.fill_vault(own) == len(days)
+    assert rows == [vault.AT_ONCE, 5]
+    assert len(known(own)) == len(IDS) + len(days)
+    assert vault.fill_vault(own) == 0
 
 
 def test_the_current_day_is_exported_and_nobody_twice(own, tmp_path):

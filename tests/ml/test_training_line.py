@@ -269,12 +269,15 @@ def test_scoring_again_gives_the_same_bytes_and_every_column(trained, cutoff):
     from jobs.home import Home
     from jobs.lake import LakeTable
 
-    def scored() -> bytes:
+    def scored() -> list[bytes]:
         run(score, "--home", str(trained), "--ds", str(cutoff), "--model", f"{MODEL_NAME}/1")
-        (file,) = (trained / "lake" / SCORES.folder(cutoff)).glob("*.parquet")
-        return file.read_bytes()
+        return [file.read_bytes() for file in sorted((trained / "lake" / SCORES.folder(cutoff)).iterdir())]
 
-    assert scored() == scored()
+    first = scored()
+    assert first == scored()
+    # Beside the rows stands what calibrated them: nothing newer than validation was over by the cutoff itself.
+    recipe = json.loads(first[0])
+    assert (recipe["model"], recipe["calibrated_on"]) == (f"{MODEL_NAME}/1", None)
     rows = LakeTable(Home(trained), SCORES).read_arrow([cutoff]).to_pandas()
     assert rows[["model_name", "model_version", "churn_days"]].drop_duplicates().to_numpy().tolist() == [
         [MODEL_NAME, 1, 30]
@@ -356,7 +359,7 @@ def test_promote_moves_the_champion_and_rollback_brings_it_back(trained, capsys)
 
 def scores(*versions: int) -> pd.DataFrame:
     texts = {"customer_key": "k", "snapshot_date": date(2020, 8, 1), "model_name": MODEL_NAME, "is_eligible": True}
-    row = {column.name: 1 for column in SCORES.columns} | texts
+    row = {column.name: 1 for column in SCORES.columns} | texts | {"model_cutoff": date(2020, 7, 1)}
     return pd.DataFrame([row | {"model_version": version} for version in versions])
 
 
