@@ -138,6 +138,7 @@ def watched(home: Home, day: date, settings: WatchSettings) -> "pa.Table":
     """Rows of the churn_watchlist contract."""
     from ml.cohorts import INPUT_COLUMNS
     from ml.predict import load_predictor
+    from ml.recalibrate import as_scored
 
     rows = listed(LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day]), settings)
     if not len(rows):
@@ -146,7 +147,8 @@ def watched(home: Home, day: date, settings: WatchSettings) -> "pa.Table":
     known = comparable(home, day, model)
     before = LakeTable(home, SCORES).read_arrow([known], ["customer_key", "churn_probability"]) if known else None
     features = LakeTable(home, FEATURES).read_arrow([day], list(INPUT_COLUMNS))
-    words = reasons(load_predictor(*model, home.path), home, day, rows["customer_key"], features)
+    predictor = as_scored(load_predictor(*model, home.path), day, home.path)
+    words = reasons(predictor, home, day, rows["customer_key"], features)
     return with_places(changes(rows, before, known), words)
 
 

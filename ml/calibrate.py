@@ -66,6 +66,12 @@ class Calibration:
     scales: tuple[float, ...]
     spreads: tuple[float, ...]
 
+    @classmethod
+    def of(cls, told: dict) -> "Calibration":
+        """From what ``asdict`` gave, kept as JSON."""
+        curves = (Curve(c["slope"], c["shift"], tuple(c["knots"]), tuple(c["heights"])) for c in told["curves"])
+        return cls(tuple(curves), tuple(told["scales"]), tuple(told["spreads"]))
+
     def __call__(self, forecast: Forecast) -> Forecast:
         curves = [curve(hazard) for curve, hazard in zip(self.curves, forecast.hazard.T, strict=True)]
         return rising(
@@ -88,16 +94,19 @@ def rising(forecast: Forecast) -> Forecast:
     return replace(forecast, spend_if_purchase=spend)
 
 
-def calibration(forecast: Forecast, valid: Examples) -> Calibration:
-    """What makes ``forecast`` even on ``valid``."""
+def calibration(forecast: Forecast, valid: Examples, before: Calibration | None = None) -> Calibration:
+    """What makes ``forecast`` even on ``valid``; where too few customers say anything, what stood ``before``."""
     horizons = valid.horizons
     at_risk, is_event = valid.at_risk(), valid.is_event()
     fold = customer_folds(valid.inputs.customer_keys, FOLDS, "calibrate")
     curves = [_curve(forecast.hazard[rows, k], is_event[rows, k], fold[rows]) for k, rows in enumerate(at_risk.T)]
-    plain = Calibration(_filled(curves, Curve()), *[(1.0,) * len(horizons.spend_days)] * 2)
+    even = (1.0,) * len(horizons.spend_days)
+    before = before or Calibration((Curve(),) * len(horizons.edges_days), even, even)
+    plain = Calibration(_filled(curves, before.curves), even, even)
     forecast = plain(forecast)
     pairs = [_spend(forecast, valid, days) for days in horizons.spend_days]
-    scales, spreads = zip(*_filled(pairs, (1.0, 1.0)), strict=True) if pairs else ((), ())
+    known = tuple(zip(before.scales, before.spreads, strict=True))
+    scales, spreads = zip(*_filled(pairs, known), strict=True) if pairs else ((), ())
     return replace(plain, scales=scales, spreads=spreads)
 
 
@@ -167,12 +176,12 @@ def _missed_cover(silent: np.ndarray, mean: np.ndarray, sigma: np.ndarray, spend
     return sum((coverage(silent, below, cover=cover) - cover) ** 2 for cover in COVERS)
 
 
-def _filled(values: list, default: object) -> tuple:
-    """What is None takes the nearest that is not, the earlier of two; ``default`` if all are."""
+def _filled(values: list, defaults: tuple) -> tuple:
+    """What is None takes the nearest that is not, the earlier of two; ``defaults`` if all are."""
     known = [n for n, value in enumerate(values) if value is not None]
-    return tuple(
-        values[min(known, key=lambda other: (abs(other - n), other))] if known else default for n in range(len(values))
-    )
+    if not known:
+        return defaults
+    return tuple(values[min(known, key=lambda other: (abs(other - n), other))] for n in range(len(values)))
 
 
 class Calibrated:
@@ -196,6 +205,12 @@ class Calibrated:
         """Calibrates a fitted model anew."""
         self.calibration = calibration(self.model.predict(valid.inputs), valid)
 
+    def under(self, other: Calibration) -> "Calibrated":
+        """The same fitted model behind another calibration."""
+        whole = Calibrated(self.model)
+        whole.calibration = other
+        return whole
+
     def predict(self, inputs: Inputs) -> Forecast:
         return self.calibration(self.model.predict(inputs))
 
@@ -212,7 +227,5 @@ class Calibrated:
 
         told = json.loads((folder / "calibration.json").read_text())
         whole = cls(kind(told["model"]).load(folder / "model"))
-        days = told["calibration"]
-        curves = [Curve(c["slope"], c["shift"], tuple(c["knots"]), tuple(c["heights"])) for c in days["curves"]]
-        whole.calibration = Calibration(tuple(curves), tuple(days["scales"]), tuple(days["spreads"]))
+        whole.calibration = Calibration.of(told["calibration"])
         return whole

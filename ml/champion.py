@@ -3,6 +3,7 @@
 import logging
 
 from expectations.errors import DataError, SetupError
+from ml.cohorts import Parts
 from ml.examples import Examples
 from ml.forecast import Forecast
 from ml.home import HomePath
@@ -14,17 +15,19 @@ log = logging.getLogger(__name__)
 
 
 def verdict_of(
-    test: Examples, challenger: Forecast, cutoff: str, settings: PromotionSettings, seed: int, home: HomePath = None
+    parts: Parts, challenger: Forecast, cutoff: str, settings: PromotionSettings, seed: int, home: HomePath = None
 ) -> Verdict:
-    """Whether the forecast ``challenger`` of ``test`` is better than the champion's.
+    """Whether the forecast ``challenger`` of the test part is better than the champion's, which is calibrated on the
+    validation part as it is in scoring: a challenger wins nothing by a newer calibration.
 
     Without a champion, or with one that can no longer score today's features, the challenger takes its place whatever
     the bounds say: they are told.
     """
-    version = champion(home)
+    version, test = champion(home), parts.tests[-1]
     if version is None:
         return _unopposed(test, challenger, settings, seed, "the first version ever: nothing to compare it with")
     from ml.predict import load_predictor
+    from ml.recalibrate import renewed, validated_on
 
     try:
         predictor = load_predictor(MODEL_NAME, version, home)
@@ -37,6 +40,8 @@ def verdict_of(
         known = f"it was trained as of {predictor.about.cutoff} and has learned what followed {cutoff}"
         return Verdict((f"champion {predictor.label} cannot be judged here: {known}",))
     try:
+        if str(validated_on(predictor.about)) < str(parts.valid.inputs.cutoffs[0]):
+            predictor = renewed(predictor, parts.valid)
         theirs = predictor.forecast(test.inputs)
     except DataError as error:
         return Verdict((f"champion {predictor.label} cannot be asked: {error}",))

@@ -82,6 +82,18 @@ class Examples:
             spend=self.spend[chosen],
         )
 
+    def known_for(self, days: int) -> "Examples":
+        """With labels as they were known ``days`` after the cutoff: what came to be known later is censored."""
+        observed = np.minimum(self.observed_days, days)
+        seen = self.days_to_purchase <= observed
+        matured = np.array(self.horizons.spend_days) <= observed[:, None]
+        return replace(
+            self,
+            days_to_purchase=np.where(seen, self.days_to_purchase, np.inf),
+            observed_days=observed,
+            spend=np.where(matured, self.spend, np.nan),
+        )
+
     def matured(self, days: int) -> np.ndarray:
         """(rows,) bool: whether the window of ``days`` is known to its end."""
         return self.observed_days >= days

@@ -3,16 +3,14 @@
 import logging
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml.calibrate import Calibrated, calibration
 from ml.cohorts import Parts
+from ml.examples import Examples
 from ml.forecast import Forecast
 from ml.protocols import Protocol
-
-if TYPE_CHECKING:
-    from ml.models.base import Model
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +25,9 @@ SEEDS = {"quick": 1, "full": 5}
 class Answers:
     """What one model, fitted once, says.
 
-    valid, tests     forecasts for the rows of the validation part and of each test part
+    valid, tests     forecasts for the rows of the validation part and, as ``foretold``, of each test part
     fit_seconds      with its search of settings and its calibration
-    predict_seconds  of all tests together
+    predict_seconds  of all tests together, with their calibrations
     """
 
     model: str
@@ -97,8 +95,8 @@ def ask(name: str, seed: int, budget: str, scene: Stage) -> Answers:
         fit_seconds += time.monotonic() - started
         valid.append(model.predict(split.valid.inputs))
         started = time.monotonic()
-        for told, test in zip(tests, split.tests, strict=True):
-            told.append(model.predict(test.inputs))
+        for told, forecast in zip(tests, foretold(model, split.tests), strict=True):
+            told.append(forecast)
         predict_seconds += time.monotonic() - started
         params = model.params() if fold == 0 else params
     stitched = tuple(_stitched(told, folds) for told, folds in zip(tests, scene.tests, strict=True))
@@ -107,9 +105,28 @@ def ask(name: str, seed: int, budget: str, scene: Stage) -> Answers:
     return Answers(name, seed, _stitched(valid, scene.valid), stitched, fit_seconds, predict_seconds, params)
 
 
-def fresh(name: str, seed: int, budget: str) -> "Model":
+def foretold(model: Calibrated, tests: tuple[Examples, ...]) -> list[Forecast]:
+    """Forecasts of the test parts, each calibrated on the newest cutoff whose window had matured by its own: validation
+    or an earlier test, with labels as they were known by then. Nothing else of the model changes.
+    """
+    plain, told = [model.model.predict(test.inputs) for test in tests], []
+    for n, test in enumerate(tests):
+        ages = [_days_between(earlier, test) for earlier in tests[:n]]
+        matured = [m for m, age in enumerate(ages) if age >= test.horizons.judged_days]
+        found = model.calibration
+        if matured:
+            newest = matured[-1]
+            found = calibration(plain[newest], tests[newest].known_for(ages[newest]), found)
+        told.append(found(plain[n]))
+    return told
+
+
+def _days_between(earlier: Examples, later: Examples) -> int:
+    return (later.inputs.cutoffs[0] - earlier.inputs.cutoffs[0]).astype("timedelta64[D]").astype(int).item()
+
+
+def fresh(name: str, seed: int, budget: str) -> Calibrated:
     """An unfitted model, which will be calibrated on the part after the one it is trained on."""
-    from ml.calibrate import Calibrated
     from ml.models import make
 
     return Calibrated(make(name, seed, budget))

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from expectations.errors import DataError, SetupError, UnavailableError
+from ml.calibrate import Calibrated, Calibration, Curve
 from ml.champion import verdict_of
+from ml.cohorts import Parts
 from ml.examples import LIFE_NAMES, Examples, Inputs
 from ml.forecast import Forecast
 from ml.horizons import Horizons
 from ml.judging import measure
+from ml.predict import Predictor
 from ml.promotion import judge, out_of_bounds, paired_gain
 from ml.protocols import Population
 from ml.saved import About
@@ -166,32 +169,39 @@ def test_the_deciding_metric_can_be_spend(truth, came):
         PromotionSettings(deciding_metric="profit")
 
 
-class Standing:
-    """A champion that says what it is told to."""
+class Told:
+    """A model that says what it is told to."""
 
-    def __init__(self, says: Forecast | Exception, cutoff: str = "2020-04-01", horizons: Horizons = HORIZONS) -> None:
-        self.says, self.label = says, "lifestage_behaviour/3"
-        self.about = About("gru", 0, cutoff, horizons, Population())
+    def __init__(self, says: Forecast | Exception) -> None:
+        self.says = says
 
-    def forecast(self, inputs: Inputs) -> Forecast:
+    def predict(self, inputs: Inputs) -> Forecast:
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
+
+
+def standing(says: Forecast | Exception, cutoff: str = "2020-05-01", horizons: Horizons = HORIZONS) -> Predictor:
+    """A champion of which nothing was calibrated."""
+    model = Calibrated(Told(says)).under(Calibration((Curve(),), (1.0,), (1.0,)))
+    return Predictor("lifestage_behaviour/3", model, About("gru", 0, cutoff, horizons, Population()))
 
 
 @pytest.fixture
 def against(monkeypatch, came, truth):
     """``against(champion)``: the verdict on the true probabilities; an exception: the champion cannot be loaded."""
 
-    def judged(standing, challenger=None, version=3):
+    def judged(champion, challenger=None, version=3):
         def load(*_):
-            if isinstance(standing, Exception):
-                raise standing
-            return standing
+            if isinstance(champion, Exception):
+                raise champion
+            return champion
 
         monkeypatch.setattr("ml.champion.champion", lambda _: version)
         monkeypatch.setattr("ml.predict.load_predictor", load)
-        return verdict_of(came, challenger or forecast(truth), "2020-05-01", SETTINGS, 0)
+        earlier = replace(came.inputs, cutoffs=came.inputs.cutoffs - np.timedelta64(30, "D"))
+        parts = Parts(came, replace(came, inputs=earlier), (came,))
+        return verdict_of(parts, challenger or forecast(truth), "2020-05-01", SETTINGS, 0)
 
     return judged
 
@@ -213,17 +223,26 @@ def test_a_champion_that_scores_no_more_gives_way(against):
         verdict = against(error)
         assert verdict.is_promotion
         assert verdict.summary.startswith(f"champion lifestage_behaviour/3 scores no more: {error}")
-    other = Standing(None, horizons=Horizons((7, 14), 14, (14,)))
+    other = standing(None, horizons=Horizons((7, 14), 14, (14,)))
     assert "looks at other horizons" in against(other).summary
 
 
 def test_a_champion_that_has_seen_the_window_or_cannot_be_asked_stays(against):
-    (reason,) = against(Standing(None, cutoff="2020-05-02")).reasons
+    (reason,) = against(standing(None, cutoff="2020-05-02")).reasons
     assert reason.endswith("it was trained as of 2020-05-02 and has learned what followed 2020-05-01")
-    (reason,) = against(Standing(DataError("lake/sequences is missing"))).reasons
+    (reason,) = against(standing(DataError("lake/sequences is missing"))).reasons
     assert reason == "champion lifestage_behaviour/3 cannot be asked: lake/sequences is missing"
 
 
 def test_a_champion_is_asked_for_the_same_customers(against, truth):
-    assert against(Standing(forecast(noisy(truth, 1.0)))).is_promotion
-    assert against(Standing(forecast(truth))).reasons == ("no gain in brier is shown: +0.00000 [+0.00000, +0.00000]",)
+    assert against(standing(forecast(noisy(truth, 1.0)))).is_promotion
+    (reason,) = against(standing(forecast(truth))).reasons
+    assert reason.startswith("no gain in brier is shown: +0.00000 [")
+
+
+def test_a_champion_whose_probabilities_went_stale_is_asked_as_it_serves(against, truth):
+    # Scoring calibrates it anew on what has matured: by its calibration alone no challenger wins.
+    stale = forecast(1 / (1 + np.exp(-(np.log(truth / (1 - truth)) + 1.0))))
+    assert against(standing(stale, "2020-05-01")).is_promotion, "trained on these very cutoffs, it is as it is"
+    (reason,) = against(standing(stale, "2020-04-30")).reasons
+    assert reason.startswith("no gain in brier is shown: ")
