@@ -42,6 +42,7 @@ def environment(home: Home, engine: str | None = None, api_port: int = 8080) -> 
         **_services(home, api_port),
         **(_given_keys() if os.environ.get(CONNECTION) else {}),
         **_lifestage(home, engine),
+        **_connections(home, engine),
         # `airflow` starts its parts by name, so its folder has to be on PATH.
         "PATH": f"{AIRFLOW_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
@@ -104,6 +105,18 @@ def _lifestage(home: Home, engine: str | None) -> dict[str, str]:
         "LIFESTAGE_PYTHON": os.environ.get("LIFESTAGE_PYTHON") or str(REPOSITORY / ".venv" / "bin" / "python"),
         **({"LIFESTAGE_ENGINE": chosen} if chosen else {}),
     }
+
+
+def _connections(home: Home, engine: str | None) -> dict[str, str]:
+    """Airflow's connections of the home, but for those that the caller's environment names (docs/connections.md)."""
+    from jobs.local.postgres_cluster import is_made
+    from jobs.marts.warehouse import READER, is_external, uri
+
+    host = engine or os.environ.get("LIFESTAGE_ENGINE") or "sail"
+    made = {"AIRFLOW_CONN_LIFESTAGE_ENGINE": json.dumps({"conn_type": "generic", "host": host})}
+    if is_external() or is_made(home):
+        made["AIRFLOW_CONN_LIFESTAGE_WAREHOUSE"] = uri(home, READER)
+    return {name: os.environ.get(name) or value for name, value in made.items()}
 
 
 def admin_password(home: Home) -> str:

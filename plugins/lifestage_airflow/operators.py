@@ -1,24 +1,24 @@
-"""The operator that runs one job of the jobs environment as a process of its own."""
+"""The operators that run one job of the jobs environment as a process of its own."""
 
-import ctypes
 import os
-import selectors
+import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from lifestage_airflow import keeper
+from lifestage_airflow.engine import REPOSITORY, EngineError, Launch, launch
+from lifestage_airflow.fence import lock_file, only_attempt
+from lifestage_airflow.job_process import ended_with_supervisor, keep, lines
+
 NO_RETRY = {65: "the data is wrong", 78: "a setting is wrong"}
 """Exit codes (expectations/errors.py) after which another try gives the same."""
-GRACE_S = 2.5
-"""Seconds between SIGTERM and SIGKILL; Airflow itself kills the task 5 s after it asked it to end."""
+GPU_POOL = "lifestage_gpu"
 
 
 class JobFailed(AirflowException):
@@ -30,7 +30,7 @@ class JobFailed(AirflowException):
 
 
 class JobRefused(AirflowFailException):
-    """The job ended with an error that every other try gives too."""
+    """The job ended, or could not be started, with an error that every other try gives too."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -41,50 +41,77 @@ class JobOperator(BaseOperator):
     """Runs ``python -m <arguments>`` in the jobs environment, from the repository's root, and streams what it prints.
 
     The interpreter is $LIFESTAGE_PYTHON, else ``.venv/bin/python`` beside the plugins. The job inherits the
-    environment without Airflow's own settings. Exit codes 65 and 78 fail at once; any other failure is retried.
+    environment without Airflow's own settings. Exit codes 65 and 78 fail at once; any other failure is retried. One
+    attempt at the same work runs at a time (fence.py).
 
     :param arguments: module and arguments, templated one by one; none may render to nothing.
     :param push_last_line: return the last line of standard output (a name or a path, never data) as the XCom.
+    :param uses_engine: run on what Airflow's connection ``lifestage_engine`` names (engine.py).
     """
 
     template_fields: Sequence[str] = ("arguments",)
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, arguments: Sequence[str], push_last_line: bool = False, **kwargs) -> None:
+    def __init__(
+        self, *, arguments: Sequence[str], push_last_line: bool = False, uses_engine: bool = False, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.arguments = list(arguments)
         self.push_last_line = push_last_line
+        self.uses_engine = uses_engine
         self._process: subprocess.Popen | None = None
+        self._asked_to_end = False
 
-    def command(self) -> list[str]:
-        """What is run, interpreter first."""
-        python = os.environ.get("LIFESTAGE_PYTHON") or REPOSITORY / ".venv/bin/python"
-        return [str(python), "-m", *self.arguments]
-
-    def execute(self, context: Context) -> str | None:
+    def launch(self) -> Launch:
+        """What is run, interpreter or spark-submit first. JobRefused where it cannot be."""
+        python = str(os.environ.get("LIFESTAGE_PYTHON") or REPOSITORY / ".venv/bin/python")
         if not all(map(str.strip, self.arguments)):
             raise AirflowFailException(f"an argument rendered to nothing: {self.arguments}")
-        command = self.command()
-        self.log.info("running %s", subprocess.list2cmdline(command))
+        if not shutil.which(python):
+            raise JobRefused(f"cannot start {python}: no such program. Set LIFESTAGE_PYTHON", 78)
         try:
-            self._process = _start(command)
-        except OSError as error:
-            raise AirflowFailException(f"cannot start {command[0]}: {error}. Set LIFESTAGE_PYTHON") from error
+            return launch(python, self.arguments) if self.uses_engine else Launch([python, "-m", *self.arguments])
+        except EngineError as error:
+            raise JobRefused(str(error), 78) from error
+
+    def execute(self, context: Context) -> str | None:
+        plan = self.launch()
+        self.log.info("running %s", plan.shown or subprocess.list2cmdline(plan.command))
         last = {"stdout": "", "stderr": ""}
-        try:
-            for stream, line in _lines(self._process):
-                self.log.info("%s", line)
-                last[stream] = line if line.strip() else last[stream]
-            code = self._process.wait()
-        finally:
-            self.on_kill()
+        with ended_with_supervisor():
+            self._start(plan, context)
+            try:
+                for stream, line in lines(self._process):
+                    self.log.info("%s", line)
+                    last[stream] = line if line.strip() else last[stream]
+                code = self._process.wait()
+            finally:
+                self._end()
         self._raise_for(code, last["stderr"] or last["stdout"])
         return last["stdout"].strip() if self.push_last_line else None
 
     def on_kill(self) -> None:
         """Ends the job and everything it started; does nothing after a normal end."""
-        if self._process is not None:
-            end_group(self._process)
+        self._asked_to_end = True
+        self._end()
+
+    def _start(self, plan: Launch, context: Context) -> None:
+        path = lock_file(home_folder(), self.arguments)
+        try:
+            with only_attempt(path, _task_of(context, self.task_id), lambda: self._asked_to_end) as (lock, record):
+                if lock is not None:
+                    self._process = keep(plan, lock, path, record)
+        except OSError as error:
+            raise JobRefused(f"the home cannot be written to, {path}: {error}. Set LIFESTAGE_HOME", 78) from error
+        if self._process is None:
+            raise JobFailed("the task was asked to end before its job had begun", -signal.SIGTERM)
+
+    def _end(self) -> None:
+        """Waits for the keeper to have ended all; what takes longer is left to it: it holds the lock till then."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=keeper.GRACE_S + 1)
 
     def _raise_for(self, code: int, cause: str) -> None:
         if code in NO_RETRY:
@@ -92,70 +119,28 @@ class JobOperator(BaseOperator):
         if code:
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
             raise JobFailed(f"the job failed ({how}): {cause}", code)
+        if self._asked_to_end:
+            raise JobFailed("the task was asked to end", -signal.SIGTERM)
 
 
-def _start(command: list[str]) -> subprocess.Popen:
-    """The job in a session of its own, so that one signal reaches all it starts."""
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "_AIRFLOW", "PYTHONPATH"))
-    }
-    return subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env={**kept, "PYTHONUNBUFFERED": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        preexec_fn=_end_with_parent if _LIBC else None,
-    )
+class TrainOperator(JobOperator):
+    """A job that wants a GPU where there is one: workers of queue $LIFESTAGE_GPU_QUEUE, if that is set, and one at a
+    time by pool ``lifestage_gpu``."""
+
+    ui_color = "#fef3e0"
+
+    def __init__(self, **kwargs) -> None:
+        queue = os.environ.get("LIFESTAGE_GPU_QUEUE")
+        super().__init__(**{"pool": GPU_POOL, **({"queue": queue} if queue else {}), **kwargs})
 
 
-# Loaded before any fork: the child of a process that may have threads must not import.
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1
+def home_folder() -> Path:
+    """As the jobs find it: $LIFESTAGE_HOME, else ``.lifestage`` beside the code."""
+    return Path(os.environ.get("LIFESTAGE_HOME") or REPOSITORY / ".lifestage").expanduser().resolve()
 
 
-def _end_with_parent() -> None:
-    """In the child: SIGTERM when the task process dies. A killed worker would else leave a job beside its own retry."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _lines(process: subprocess.Popen) -> Iterator[tuple[str, str]]:
-    """(stream, line) as they come, until the job has closed both streams or is gone."""
-    with selectors.DefaultSelector() as selector:
-        rests = {"stdout": b"", "stderr": b""}
-        for name in rests:
-            selector.register(getattr(process, name), selectors.EVENT_READ, name)
-        while selector.get_map():
-            ready = selector.select(timeout=1.0)
-            for key, _ in ready:
-                chunk = os.read(key.fd, 65536)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                *lines, rests[key.data] = (rests[key.data] + chunk).split(b"\n")
-                yield from ((key.data, line.decode(errors="replace")) for line in lines)
-            if not ready and process.poll() is not None:
-                break  # a child that outlives the job still holds the pipe; it is ended with the group
-        yield from ((name, rest.decode(errors="replace")) for name, rest in rests.items() if rest)
-
-
-def end_group(process: subprocess.Popen, grace_s: float = GRACE_S) -> None:
-    """SIGTERM to the whole group, SIGKILL to what is left after ``grace_s``."""
-    deadline = time.monotonic() + grace_s
-    _signal(process.pid, signal.SIGTERM)
-    while _signal(process.pid, 0) and time.monotonic() < deadline:
-        process.poll()
-        time.sleep(0.05)
-    _signal(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=0.5)
-
-
-def _signal(group: int, number: int) -> bool:
-    """False when no process of the group is left. A job is its group's leader, so their ids agree."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return False
-    return True
+def _task_of(context: Context, task_id: str) -> str:
+    """The task instance, whatever its try."""
+    if ti := context.get("ti"):
+        return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+    return task_id

@@ -20,7 +20,8 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{SCRATCH}/airflow.db",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(SCRATCH / "logs"),
 }
-for name in ("LIFESTAGE_PYTHON", "LIFESTAGE_HOME", "LIFESTAGE_ENGINE", "LIFESTAGE_TIMEZONE", "LIFESTAGE_DAILY_AT"):
+os.environ |= {"LIFESTAGE_HOME": str(SCRATCH / "home"), "AIRFLOW_CONN_LIFESTAGE_ENGINE": "generic://sail"}
+for name in ("LIFESTAGE_PYTHON", "LIFESTAGE_ENGINE", "LIFESTAGE_TIMEZONE", "LIFESTAGE_DAILY_AT"):
     os.environ.pop(name, None)
 
 
