@@ -39,6 +39,7 @@ COMMANDS = {
     "export_audience": "customers chosen in SQL, with the shop's own ids → a CSV file; logged",
     "sql": "run one SQL statement on the warehouse as bi_reader and print a table",
     "warehouse_uri": "print the warehouse's libpq URI",
+    "doctor": "check connections, versions, disk, clock and permissions, and say what to do",
     "summary": "print what the marts say: rows, tiers, stages, moves, model metrics",
     "run_shop": "the whole line: land, bootstrap, train, daily DAG runs, summary (what `make run` calls)",
     "up": "start Airflow and the MLflow UI over the home",

@@ -81,7 +81,7 @@ def _spark() -> Iterator["SparkSession"]:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
-    _require_java()
+    require_java()
     # Functions run in the jobs' own Python and find the project, wherever the worker was started.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = _configured(SparkSession.builder.appName("lifestage")).config(
@@ -91,7 +91,7 @@ def _spark() -> Iterator["SparkSession"]:
     if master.startswith("local"):
         builder = _on_this_machine(builder)
     elif master.startswith("spark://"):
-        _reach_any(master)
+        reach_any(master)
     try:
         session = builder.master(master).getOrCreate()
     except (PySparkException, Py4JError) as error:
@@ -119,7 +119,7 @@ def _not_started(master: str, error: Exception) -> SetupError | UnavailableError
     )
 
 
-def _require_java() -> None:
+def require_java() -> None:
     """SetupError if there is no Java where Spark's own scripts look for it."""
     home = os.environ.get("JAVA_HOME")
     if not shutil.which(str(Path(home) / "bin" / "java") if home else "java"):
@@ -168,7 +168,7 @@ def _wait_for_executor(session: "SparkSession", master: str) -> None:
 def _connect(address: str) -> Iterator["SparkSession"]:
     from pyspark.sql import SparkSession
 
-    _reach(address, CONNECT_PORT, "Spark Connect server")
+    reach(address, CONNECT_PORT, "Spark Connect server")
     session = _configured(SparkSession.builder.remote(address)).create()
     try:
         yield session
@@ -176,17 +176,17 @@ def _connect(address: str) -> Iterator["SparkSession"]:
         session.stop()
 
 
-def _reach_any(master: str) -> None:
+def reach_any(master: str) -> None:
     """UnavailableError if none of the masters answers: spark://host:port, or several after commas."""
     *others, last = [f"spark://{part}" for part in master.removeprefix("spark://").split(",")]
     for address in others:
         with suppress(UnavailableError):
-            _reach(address, MASTER_PORT, "Spark master")
+            reach(address, MASTER_PORT, "Spark master")
             return
-    _reach(last, MASTER_PORT, "Spark master")
+    reach(last, MASTER_PORT, "Spark master")
 
 
-def _reach(address: str, port: int, what: str) -> None:
+def reach(address: str, port: int, what: str) -> None:
     """UnavailableError if nothing listens there; Spark itself would try for minutes without a word."""
     try:
         parts = urlsplit(address)

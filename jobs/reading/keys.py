@@ -37,21 +37,12 @@ class CustomerKeys:
 
     @classmethod
     def of(cls, home: Home) -> "CustomerKeys":
-        """The home's keys: $LIFESTAGE_CUSTOMER_KEY (hex), else the file in its secrets.
+        """The home's keys: see ``given_keys``.
 
-        The first key used is the home's for good; SetupError for another, which would make every customer a new one.
+        The first key used is the home's until it is changed by `rekey`; SetupError for another, which would make every
+        customer a new one.
         """
-        text = os.environ.get(VARIABLE)
-        path = home.secrets / "customer_key"
-        if not text and not path.exists():
-            raise SetupError(f"no customer key in {home.secrets}: run `python -m jobs setup --source NAME` first")
-        try:
-            raw = bytes.fromhex(text or path.read_text())
-        except ValueError as error:
-            raise SetupError(f"the customer key is not hexadecimal: {VARIABLE} or secrets/customer_key") from error
-        if len(raw) < LEAST_BYTES:
-            raise SetupError(f"the customer key has {len(raw)} bytes, at least {LEAST_BYTES} are needed: {VARIABLE}")
-        keys = cls(raw)
+        keys = given_keys(home)
         home.hold_key(keys.key_id)
         return keys
 
@@ -65,3 +56,23 @@ class CustomerKeys:
     def of_ids(self, ids: Coded) -> Coded:
         """Every distinct id keyed once. Null stays null."""
         return Coded(ids.codes, pa.array(map(self.key, ids.values.to_pylist()), pa.string()))
+
+
+def given_keys(home: Home) -> CustomerKeys:
+    """Under $LIFESTAGE_CUSTOMER_KEY (hex), else the file in the home's secrets; whether or not it is the home's."""
+    text = os.environ.get(VARIABLE)
+    path = home.secrets / "customer_key"
+    if not text and not path.exists():
+        raise SetupError(f"no customer key in {home.secrets}: run `python -m jobs setup --source NAME` first")
+    return CustomerKeys(secret_bytes(text or path.read_text(), VARIABLE if text else str(path)))
+
+
+def secret_bytes(text: str, where: str) -> bytes:
+    """The secret that ``text`` spells in hexadecimal; ``where`` it stands is what errors speak of."""
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError as error:
+        raise SetupError(f"the customer key is not hexadecimal: {where}") from error
+    if len(raw) < LEAST_BYTES:
+        raise SetupError(f"the customer key has {len(raw)} bytes, at least {LEAST_BYTES} are needed: {where}")
+    return raw

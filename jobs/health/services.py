@@ -1,0 +1,154 @@
+"""MLflow, the engine and Airflow: whether what the environment names is there and answers."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+
+import psycopg
+
+from expectations.errors import SetupError, UnavailableError
+from jobs import engine
+from jobs.health.finding import ANSWER_SECONDS, Doubt
+from jobs.home import Home
+
+JAVA = 17
+BEAT_SECONDS = 60
+"""A scheduler that has not been heard of for so long is gone; it tells of itself every few seconds."""
+CONNECTIONS = ("lifestage_engine", "lifestage_warehouse")
+
+
+def mlflow(home: Home) -> str:
+    from ml.answering import is_server, require_answer
+    from ml.home import tracking_uri
+
+    require_answer(home.path)
+    if is_server(tracking_uri(home.path)):
+        return _let_in(tracking_uri(home.path))
+    folder = home.mlflow / "artifacts"
+    if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+        raise SetupError(f"models could not be kept: {folder} cannot be written by this account")
+    return "its database answers"
+
+
+def _let_in(address: str) -> str:
+    """What a server says to whom the environment names (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)."""
+    import requests
+
+    known = (os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
+    path = f"{address.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
+    try:
+        answer = requests.get(path, auth=known if known[0] else None, timeout=ANSWER_SECONDS - 1)
+    except requests.RequestException as error:
+        raise UnavailableError(f"MLflow's server does not answer ({error}): start it") from error
+    if answer.status_code in (401, 403):
+        raise SetupError(
+            f"MLflow's server refuses us ({answer.status_code}): set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD; behind another name it needs --allowed-hosts"
+        )
+    if answer.status_code != 200:
+        raise UnavailableError(f"MLflow's server answers {answer.status_code}: look at its log")
+    return f"the server answers and lets us in{' as ' + known[0] if known[0] else ''}"
+
+
+def the_engine(home: Home) -> str:
+    name = os.environ.get("LIFESTAGE_ENGINE") or "sail"
+    if name == "sail":
+        if importlib.util.find_spec("pysail") is None:
+            raise SetupError("the embedded engine (package pysail) is not installed: `make env`")
+        return f"sail {version('pysail')}, embedded"
+    if name == "spark":
+        return _spark(os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]"))
+    if name.startswith("sc://"):
+        engine.reach(name, engine.CONNECT_PORT, "Spark Connect server")
+        return f"a Spark Connect server answers at {name}"
+    raise SetupError(f"LIFESTAGE_ENGINE={name!r} is none: use sail, spark or sc://host:port")
+
+
+def _spark(master: str) -> str:
+    engine.require_java()
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=ANSWER_SECONDS - 1, check=False)
+    number = re.search(r'version "(?:1\.)?(\d+)', said.stderr)
+    if not number or int(number[1]) < JAVA:
+        raise SetupError(
+            f"{java} is Java {number[1] if number else 'of no known version'}; Spark needs {JAVA}: JAVA_HOME"
+        )
+    if master.startswith("spark://"):
+        engine.reach_any(master)
+    return f"Spark {version('pyspark')} on {master}, Java {number[1]}"
+
+
+# -- Airflow ---------------------------------------------------------------------------------------------------------
+
+
+def airflow_database(home: Home) -> str:
+    if not _is_configured(home):
+        return "Airflow is not set up here: `python -m jobs up` does"
+    with closing(_metadata(home)) as connection:
+        if connection.execute("select to_regclass('alembic_version')").fetchone()[0] is None:
+            raise SetupError("Airflow's metadata database is empty: `airflow db migrate`, or `python -m jobs up`")
+        (revision,) = connection.execute("select version_num from alembic_version").fetchone()
+        paused = connection.execute("select from dag where dag_id = 'lifestage_daily' and is_paused").rowcount
+    if paused:
+        raise Doubt("lifestage_daily is paused: nothing runs by itself until someone unpauses it in Airflow's UI")
+    return f"it answers, revision {revision}"
+
+
+def airflow_scheduler(home: Home) -> str:
+    if not _is_configured(home):
+        return "Airflow is not set up here"
+    query = (
+        "select extract(epoch from now() - max(latest_heartbeat))::float from job "
+        "where job_type = 'SchedulerJob' and state = 'running'"
+    )
+    with closing(_metadata(home)) as connection:
+        (silent_s,) = connection.execute(query).fetchone()
+    if silent_s is None:
+        raise Doubt("no scheduler runs: `python -m jobs up`, or `airflow scheduler`; until then nothing is started")
+    if silent_s > BEAT_SECONDS:
+        raise UnavailableError(f"the scheduler has been silent for {silent_s:,.0f} s: start it again, look at its log")
+    return f"heard of {silent_s:.0f} s ago"
+
+
+def airflow_connections(home: Home) -> str:
+    """By name, in the environment that Airflow runs in or in its database."""
+    if not _is_configured(home):
+        return "Airflow is not set up here"
+    names = {name for name in _environment(home) if name.startswith("AIRFLOW_CONN_")}
+    with closing(_metadata(home)) as connection:
+        there = {name for (name,) in connection.execute("select conn_id from connection")}
+    there |= {name for name in CONNECTIONS if f"AIRFLOW_CONN_{name.upper()}" in names}
+    if lacking := [name for name in CONNECTIONS if name not in there]:
+        variables = " and ".join(f"AIRFLOW_CONN_{name.upper()}" for name in lacking)
+        raise SetupError(
+            f"Airflow has no connection {' and '.join(lacking)}: set {variables} where Airflow runs, or add it in the "
+            "UI (docs/connections.md)"
+        )
+    return f"{' and '.join(CONNECTIONS)} are there"
+
+
+def _is_configured(home: Home) -> bool:
+    return bool(os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")) or (home.airflow / "migrated.json").exists()
+
+
+def _environment(home: Home) -> dict[str, str]:
+    """What Airflow's parts are given: by `up`, where it is the one that starts them."""
+    from jobs.local.airflow_env import AIRFLOW_BIN, environment
+
+    return environment(home) if (AIRFLOW_BIN / "python").exists() else dict(os.environ)
+
+
+def _metadata(home: Home) -> psycopg.Connection:
+    from jobs.marts.warehouse import airflow_uri, connect_to
+
+    address = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or airflow_uri(home)
+    if not address.startswith("postgresql"):
+        raise Doubt(f"Airflow's metadata lie in {address.split(':', 1)[0]}, which is for trials: use PostgreSQL")
+    plain = f"postgresql://{address.split('://', 1)[1]}"
+    return connect_to(plain, "airflow", "of Airflow's metadata", connect_timeout=int(ANSWER_SECONDS) - 1)
