@@ -76,7 +76,7 @@ def compare(source: str, home: Path, budget: str, models: list[str]) -> "Report"
     """Loads, refuses leaks, fits, judges; the whole table."""
     from ml.cohorts import load_parts
     from ml.comparing.answers import stage
-    from ml.comparing.homes import require_snapshots
+    from ml.comparing.homes import key_note, require_snapshots
     from ml.comparing.judging import Judge
     from ml.comparing.report import Plan, described, reported
     from ml.home import shop_name
@@ -88,10 +88,12 @@ def compare(source: str, home: Path, budget: str, models: list[str]) -> "Report"
     require_snapshots(protocol, home, any(kind(name).uses_sequences for name in models))
     scene = stage(protocol, load_parts(protocol, home))
     log.info("%s; %s", *described(scene))
+    if note := key_note(home):
+        log.warning(note)
     require_no_leak(scene.parts.train)
     judge = Judge(source, scene, RESAMPLES[budget])
     asked = ask_all(models, budget, scene, judge)
-    return reported(Plan(source, budget, shop_name(home)), scene, judge, asked)
+    return reported(Plan(source, budget, shop_name(home), key_note(home)), scene, judge, asked)
 
 
 def ask_all(models: Iterable[str], budget: str, scene: "Stage", judge: "Judge") -> "Asked":

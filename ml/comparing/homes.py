@@ -1,4 +1,4 @@
-"""Which home a study reads, and whether it holds what the study's models read."""
+"""Which home a study reads, whether its customers are keyed as all studies' are, and whether it holds what is read."""
 
 import json
 import os
@@ -14,6 +14,12 @@ from ml.ready import missing_features, missing_sequences
 SOURCES = {"cdnow": "cdnow_master", "cdnow_customers": "cdnow_master"}
 """Studies that are not named as the source of jobs/sources they read."""
 
+STUDY_KEY = "6c69666573746167652073747564696573"
+"""LIFESTAGE_CUSTOMER_KEY of a home that is built for a study: public, as its data are. Rows, folds of customers and
+resamples follow customer_key, so that numbers are repeated to the last digit only under one key."""
+STUDY_KEY_ID = "a89032eb77bb"
+"""What shop.json says of it."""
+
 
 def home_of(study: str, home: HomePath = None) -> Path:
     """``home``, else LIFESTAGE_HOME, else the folder that `make run SOURCE=…` makes; SetupError for another shop's."""
@@ -24,7 +30,7 @@ def home_of(study: str, home: HomePath = None) -> Path:
     if not file.exists():
         raise SetupError(
             f"study {study} reads source {source}, and {path} holds no shop. "
-            f"Run `make run SOURCE={source}` first, or name its home with --home"
+            f"Run `LIFESTAGE_CUSTOMER_KEY={STUDY_KEY} make run SOURCE={source}` first, or name its home with --home"
         )
     shop = json.loads(file.read_text())
     if source not in shop["sources"]:
@@ -33,6 +39,14 @@ def home_of(study: str, home: HomePath = None) -> Path:
             f"{', '.join(shop['sources']) or 'no source'}. Name the right one with --home or LIFESTAGE_HOME"
         )
     return path
+
+
+def key_note(home: Path) -> str:
+    """What has to be known of numbers from a home under another key than the studies'; empty under that."""
+    key_id = json.loads((home / "shop.json").read_text()).get("key_id", "none")
+    if key_id == STUDY_KEY_ID:
+        return ""
+    return f"customers keyed under {key_id}, not {STUDY_KEY_ID}: folds and resamples are others (docs/comparison.md)"
 
 
 def require_snapshots(protocol: Protocol, home: Path, needs_sequences: bool) -> None:

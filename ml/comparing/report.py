@@ -20,11 +20,12 @@ BOOSTING = "gradient_boosting"
 
 @dataclass(frozen=True)
 class Plan:
-    """What was asked for. ``shop``: as shown, simulated ones marked."""
+    """What was asked for. ``shop``: as shown, simulated ones marked. ``note``: on the home's key; empty: none."""
 
     source: str
     budget: str
     shop: str
+    note: str = ""
 
 
 def reported(plan: Plan, scene: Stage, judge: Judge, asked: Asked) -> Report:
@@ -34,7 +35,8 @@ def reported(plan: Plan, scene: Stage, judge: Judge, asked: Asked) -> Report:
     head = f"study {plan.source}, shop {plan.shop}, budget {plan.budget}"
     missing = {"left out": asked.left_out, "failed": asked.failed}
     tail = [f"{what}: {name}: {why}" for what, reasons in missing.items() for name, why in reasons.items()]
-    text = "\n".join([head, *printed(rows, scene, judge, answers, champion), *tail])
+    head = [head, f"note: {plan.note}"] if plan.note else [head]
+    text = "\n".join([*head, *printed(rows, scene, judge, answers, champion), *tail])
     digest = data_digest(scene.parts, {one.model for one in answers})
     tags = {
         "lifestage.kind": KIND,

@@ -10,12 +10,13 @@ import pytest
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES
 from expectations.errors import DataError, LifestageError, SetupError
+from jobs.reading.keys import CustomerKeys
 from ml import compare as command
 from ml import protocols, spend_rules
 from ml.cohorts import Parts, customer_folds, load_parts
 from ml.comparing.answers import Answers, ask, stage
 from ml.comparing.choice import best_model, champion_of, middle_seed, thresholds, validation_score
-from ml.comparing.homes import home_of, require_snapshots
+from ml.comparing.homes import STUDY_KEY, STUDY_KEY_ID, home_of, key_note, require_snapshots
 from ml.comparing.judging import Judge
 from ml.comparing.resamples import Resamples, interval
 from ml.comparing.rows import Row
@@ -338,6 +339,7 @@ def test_the_command_prints_writes_and_logs_the_table(pets, shop_home, tmp_path,
     assert max(map(len, printed.splitlines())) <= 120
     assert "Champion: " in printed
     assert "shop pets (simulated)" in printed
+    assert "note: customers keyed under none" in printed
     assert all(note in printed for note in NOTES)
 
     rows = json.loads(file.read_text())
@@ -401,6 +403,18 @@ def test_a_home_of_another_shop_is_refused(shop_home, pets, tmp_path):
     with pytest.raises(SetupError, match="make run SOURCE=cdnow_master"):
         home_of("cdnow", tmp_path)
     assert home_of("pets", shop_home) == shop_home
+
+
+def test_numbers_under_another_key_than_the_studies_are_told(tmp_path):
+    # The customers' keys order rows, split folds and number resamples.
+    def note(**shop: str) -> str:
+        (tmp_path / "shop.json").write_text(json.dumps({"shop": "pets", "sources": ["pets"], **shop}))
+        return key_note(tmp_path)
+
+    assert CustomerKeys(bytes.fromhex(STUDY_KEY)).key_id == STUDY_KEY_ID
+    assert note(key_id=STUDY_KEY_ID) == ""
+    assert note(key_id="0123456789ab").startswith("customers keyed under 0123456789ab, not a89032eb77bb")
+    assert len(f"note: {note(key_id='0123456789ab')}") <= 120
 
 
 def test_the_environment_names_the_home_unless_the_command_does(shop_home, pets, monkeypatch, tmp_path):
