@@ -60,14 +60,18 @@ def main(args: argparse.Namespace) -> None:
 def services(home: Home, before: dict[str, Record], args: argparse.Namespace) -> list[Service]:
     """All parts, on the ports of those that run already."""
     api_port = before[API].port if API in before else free_port(args.port)
+    own_mlflow = os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http")
+    mlflow_port = before[MLFLOW].port if MLFLOW in before else free_port(args.mlflow_port)
     variables = environment(home, args.engine, api_port)
+    if not own_mlflow:
+        variables["LIFESTAGE_MLFLOW_URL"] = f"http://127.0.0.1:{mlflow_port}"  # what links of tasks point to
     airflow = [
         Service(name, [str(AIRFLOW_BIN / "python"), "-m", "airflow", *part], variables, api_port)
         for name, part in AIRFLOW_PARTS.items()
     ]
-    if os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
+    if own_mlflow:
         return airflow  # runs go to a tracking server of the user's own, which has its own UI
-    return [*airflow, _mlflow(home, before[MLFLOW].port if MLFLOW in before else free_port(args.mlflow_port))]
+    return [*airflow, _mlflow(home, mlflow_port)]
 
 
 def _mlflow(home: Home, port: int) -> Service:

@@ -11,6 +11,7 @@ from types import ModuleType
 from ml.answering import is_server, require_answer, store_errors
 from ml.home import HomePath, artifact_root, shop_name, tracking_uri
 
+log = logging.getLogger(__name__)
 SYSTEM_METRICS_SECONDS = 2
 """Between two samples. MLflow's own 10 seconds would say nothing of most fits."""
 
@@ -82,6 +83,7 @@ def open_run(name: str, tags: dict[str, str], params: dict[str, object], home: H
     run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     for key, value in params.items():
         client.log_param(run_id, key, value)
+    log.info("MLflow run: experiments/%s/runs/%s", experiment, run_id)  # Airflow's task links to it
     try:
         with _system_metrics(run_id, home):
             yield run_id

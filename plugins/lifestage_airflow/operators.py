@@ -1,24 +1,26 @@
 """The operators that run one job of the jobs environment as a process of its own."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from lifestage_airflow import keeper
+from lifestage_airflow import keeper, pools
 from lifestage_airflow.engine import REPOSITORY, EngineError, Launch, launch
 from lifestage_airflow.fence import lock_file, only_attempt
-from lifestage_airflow.job_process import ended_with_supervisor, keep, lines
+from lifestage_airflow.job_process import ended_with_supervisor, home_folder, keep, lines
+from lifestage_airflow.links import links_of
 
 NO_RETRY = {65: "the data is wrong", 78: "a setting is wrong"}
 """Exit codes (expectations/errors.py) after which another try gives the same."""
-GPU_POOL = "lifestage_gpu"
+MLFLOW_RUN = re.compile(r"MLflow run: (experiments/\w+/runs/\w+)$")
+"""How a job says which run it writes to (ml/tracking.py)."""
 
 
 class JobFailed(AirflowException):
@@ -59,6 +61,10 @@ class JobOperator(BaseOperator):
         self.arguments = list(arguments)
         self.push_last_line = push_last_line
         self.uses_engine = uses_engine
+        self.operator_extra_links = links_of(self.arguments)
+        # Of an attempt, for its links.
+        self.exit_code: int | None = None
+        self.mlflow_run = ""
         self._process: subprocess.Popen | None = None
         self._asked_to_end = False
 
@@ -84,10 +90,11 @@ class JobOperator(BaseOperator):
                 for stream, line in lines(self._process):
                     self.log.info("%s", line)
                     last[stream] = line if line.strip() else last[stream]
-                code = self._process.wait()
+                    self.mlflow_run = found[1] if (found := MLFLOW_RUN.search(line)) else self.mlflow_run
+                self.exit_code = self._process.wait()
             finally:
                 self._end()
-        self._raise_for(code, last["stderr"] or last["stdout"])
+        self._raise_for(self.exit_code, last["stderr"] or last["stdout"])
         return last["stdout"].strip() if self.push_last_line else None
 
     def on_kill(self) -> None:
@@ -131,12 +138,7 @@ class TrainOperator(JobOperator):
 
     def __init__(self, **kwargs) -> None:
         queue = os.environ.get("LIFESTAGE_GPU_QUEUE")
-        super().__init__(**{"pool": GPU_POOL, **({"queue": queue} if queue else {}), **kwargs})
-
-
-def home_folder() -> Path:
-    """As the jobs find it: $LIFESTAGE_HOME, else ``.lifestage`` beside the code."""
-    return Path(os.environ.get("LIFESTAGE_HOME") or REPOSITORY / ".lifestage").expanduser().resolve()
+        super().__init__(**{"pool": pools.GPU, **({"queue": queue} if queue else {}), **kwargs})
 
 
 def _task_of(context: Context, task_id: str) -> str:

@@ -1,0 +1,86 @@
+"""What a home keeps of a day's checks and files, as pages: counts and reasons, never a row's value."""
+
+import json
+import re
+from datetime import date
+from pathlib import Path
+
+from lifestage_airflow.ui.html import Raw, section, table
+
+STATES = {True: ("held", "good"), False: ("did not hold", "bad"), None: ("not judged", "")}
+RESULT_NAME = re.compile(r"\d{4}-\d\d-\d\d(_\d{4}-\d\d-\d\d)?")
+
+
+def result_file(home: Path, name: str, days: str) -> Path:
+    """Where the gate keeps its result on a table; LookupError for what can be no table or day."""
+    if not re.fullmatch(r"[a-z_]+", name) or not RESULT_NAME.fullmatch(days):
+        raise LookupError("The address names no table and day.")
+    return home / "validations" / name / f"{days}.json"
+
+
+def report_files(home: Path, day: date) -> list[Path]:
+    """The partition that says what became of each file of the day."""
+    return sorted((home / "lake" / "ingest_report" / f"arrival_date={day}").glob("*.parquet"))
+
+
+def page(home: Path, name: str, days: str) -> str:
+    """LookupError if no result is kept, or the home is not on this machine."""
+    file = result_file(home, name, days)
+    if not file.is_file():
+        raise LookupError(_nothing(home, f"No result of {name} of {days} is kept."))
+    kept = json.loads(file.read_text())
+    rows = [_outcome(outcome) for outcome in sorted(kept["outcomes"], key=_worst_first)]
+    verdict = (
+        "<b class='good'>The gate let the day pass.</b>" if kept["passed"] else "<b class='bad'>It stopped it.</b>"
+    )
+    heads = ("check", "", "means", "expected", "observed", "why it matters")
+    return (
+        f"<h1>Checks of {name}, {kept['day'] if kept['day'] == kept['last'] else days.replace('_', ' to ')}</h1>"
+        f"<p class='sub'>{kept['rows']:,} rows. {verdict}{_docs(home, name, kept)}</p>{table(heads, rows)}"
+    )
+
+
+def _worst_first(outcome: dict) -> tuple:
+    return (outcome["passed"] is not False, outcome["severity"] != "fail", outcome["passed"] is not None)
+
+
+def _outcome(outcome: dict) -> tuple:
+    words, kind = STATES[outcome["passed"]]
+    kind = "warn" if kind == "bad" and outcome["severity"] == "warn" else kind
+    shown = Raw(f"<span class='{kind}'>{words}</span>")
+    return outcome["name"], shown, outcome["severity"], outcome["expected"], outcome["observed"], outcome["why"]
+
+
+def _docs(home: Path, name: str, kept: dict) -> str:
+    """A link to Great Expectations' page of the result, where it was built."""
+    site = home / "validations" / "gx" / "uncommitted" / "data_docs" / "local_site"
+    pages = sorted((site / "validations" / name).glob(f"{kept['day']}*/*/*.html"))
+    if not pages:
+        return ""
+    return f" <a href='/lifestage/docs/{pages[-1].relative_to(site).as_posix()}'>Great Expectations' page</a>"
+
+
+def quarantine(home: Path, day: date) -> str:
+    """LookupError if the day was not ingested, or the home is not on this machine."""
+    import pyarrow.parquet as pq
+
+    files = report_files(home, day)
+    if not files:
+        raise LookupError(_nothing(home, f"{day} was not ingested."))
+    rows = [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
+    rows.sort(key=lambda row: (-row["quarantine_share"], row["source_file"]))
+    shown = [
+        (row["source_file"], *(row[name] for name in ("rows_read", "rows_kept", "rows_dropped", "rows_quarantined")),
+         Raw(f"<span class='{'bad' if row['rows_quarantined'] else ''}'>{row['quarantine_share']:.2%}</span>"),
+         row["reasons"] or ("" if row["is_complete"] else "missing or damaged"))
+        for row in rows
+    ]  # fmt: skip
+    heads = ("file", "#read", "#kept", "#dropped", "#quarantined", "#share", "reasons")
+    note = f"The lines themselves: python -m jobs quarantine --ds {day}, on a machine of the home."
+    return f"<h1>Files of {day}</h1>" + section("What became of their rows", table(heads, shown), note)
+
+
+def _nothing(home: Path, words: str) -> str:
+    if home.is_dir():
+        return words
+    return f"{words} The shop's home is not on this machine: give the API server LIFESTAGE_HOME, readable."
