@@ -3,8 +3,7 @@
 The challenger takes over only where the paired interval of the deciding metric lies above zero, and calibration and
 totals in every matured window, every stratum and every other window stay within the bounds of ``PromotionSettings``.
 The deciding metric is the Brier score unless the shop says otherwise: it falls with a better order of customers and
-with truer probabilities alike, so that a champion whose probabilities have gone stale is replaced though it still ranks
-customers as well as anybody.
+with truer probabilities alike.
 """
 
 from collections.abc import Callable
