@@ -7,7 +7,6 @@ reads day by day, as empty partitions for those whose view shows the latest day 
 import shutil
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -58,8 +57,8 @@ def fill(home: Home, customers: int, days: int) -> None:
     for table, rows in day_of(customers).items():
         LakeTable(home, table).write_arrow(DAY, rows)
     publish.publish(home, DAY)
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda n: copy_day(home, DAY - timedelta(days=n)), range(1, days)))
+    for n in range(1, days):
+        copy_day(home, DAY - timedelta(days=n))
     with connect(home, autocommit=True) as connection:
         connection.execute("vacuum analyze")
 
