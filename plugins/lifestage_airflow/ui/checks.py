@@ -33,7 +33,7 @@ def page(home: Path, name: str, days: str) -> str:
     verdict = (
         "<b class='good'>The gate let the day pass.</b>" if kept["passed"] else "<b class='bad'>It stopped it.</b>"
     )
-    heads = ("check", "", "means", "expected", "observed", "why it matters")
+    heads = ("check", "result", "severity", "expected", "observed", "why")
     return (
         f"<h1>Checks of {name}, {kept['day'] if kept['day'] == kept['last'] else days.replace('_', ' to ')}</h1>"
         f"<p class='sub'>{kept['rows']:,} rows. {verdict}{_docs(home, name, kept)}</p>{table(heads, rows)}"

@@ -27,13 +27,12 @@ th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--soft); p
   white-space: nowrap }
 td { border-bottom: 1px solid var(--line); padding: 4px 14px 4px 0; vertical-align: top }
 th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-td.fit { white-space: nowrap } td.bar { min-width: 90px; width: 34%; vertical-align: middle }
+td.bar { min-width: 90px; width: 34%; vertical-align: middle }
 td.bar i { display: block; height: 9px; border-radius: 2px; background: var(--accent) }
 .good { color: var(--good) } .bad { color: var(--bad); font-weight: 600 } .warn { color: var(--warn); font-weight: 600 }
-.empty { color: var(--soft); max-width: 80ch } .simulated { border: 1px solid var(--warn); border-radius: 4px;
-  padding: 0 8px; font-size: 13px; vertical-align: middle; margin-left: 10px; color: var(--warn) }
+.empty { color: var(--soft); max-width: 80ch }
 @media (max-width: 620px) { body { padding: 14px 12px 36px } .tile b { font-size: 19px }
-  th, td { padding-right: 9px } td.bar { min-width: 48px } }
+  th, td { padding-right: 9px } th.bar, td.bar { display: none } }
 """
 
 

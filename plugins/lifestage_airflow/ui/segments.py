@@ -47,7 +47,7 @@ def _tiles(row: dict, newest: dict, now: datetime | None = None) -> str:
     is_late = age > LATE
     return (
         "<div class='tiles'>"
-        + tile("Newest published day", str(newest["snapshot_date"]), f"{_words(age)} after its end",
+        + tile("Newest published day", str(newest["snapshot_date"]), f"ended {_words(age)} ago",
                "warn" if is_late else "")
         + tile("Published", f"{row['published_at']:%d %b %H:%M}", "UTC, the day shown")
         + tile("Customers", f"{row['customers']:,}")
@@ -63,6 +63,10 @@ def _words(age: timedelta) -> str:
     return f"{hours // 24:,} days" if hours >= 48 else f"{hours} hours"
 
 
+def _signed(n: int) -> str:
+    return f"{n:+,}" if n else "0"
+
+
 def _ordered(found: dict[str, dict], order: tuple[str, ...]) -> list[dict]:
     return [found[name] for name in (*order, *sorted(found.keys() - set(order))) if name in found]
 
@@ -74,7 +78,7 @@ def _stages(found: dict[str, dict], ways: list[dict]) -> str:
         net[way["from_stage"]] -= way["customers"]
     has_before = any(way["previous_snapshot_date"] for way in ways)
     rows = [
-        (row["name"], row["customers"], f"{net[row['name']]:+,}" if has_before else "",
+        (row["name"], row["customers"], _signed(net[row["name"]]) if has_before else "",
          bar(row["customers"] / total), f"{row['customers'] / total:.1%}")
         for row in _ordered(found, STAGES)
     ]  # fmt: skip
@@ -111,7 +115,7 @@ def _flows(ways: list[dict]) -> str:
         for way in moves
     ]  # fmt: skip
     note = f"From {before}: {sum(way['customers'] for way in moves):,} customers moved, {stayed:,} stayed."
-    return section("Flows", table(("from", "to", "#customers", "", "and"), rows), note)
+    return section("Flows", table(("from", "to", "#customers", "", "note"), rows), note)
 
 
 def _checks(found: list[dict]) -> str:
