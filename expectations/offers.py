@@ -10,6 +10,8 @@ RECOMMENDATION_REASONS = {
     "repeat": "the customer has bought it before",
     "item_to_item": "bought by those who bought what the customer bought",
     "content": "among what sells best in a category the customer prefers",
+    "brand": "among what sells best of a brand the customer prefers",
+    "text": "named alike what the customer has bought",
     "matrix_factorisation": "placed near the customer by who buys what",
     "sequence": "what others bought next after the products of the customer's latest basket",
     "new_arrival": "new in the shop, of a category the customer prefers",
@@ -24,16 +26,20 @@ RECOMMENDATIONS = Table(
     grain="one row per customer, snapshot date and rank",
     key=("snapshot_date", "customer_key", "rank"),
     partition="snapshot_date",
+    version=2,
     columns=(
         SNAPSHOT_DATE,
         CUSTOMER_KEY,
         Column(name="rank", type="int32", minimum=1, unit="places", description="1 for what to show first."),
         Column(name="product_id", type="string", description="The shop's product."),
+        Column(name="product_name", type="string", nullable=True,
+               description="Its name, as the shop's latest delivery of products has it; null where none names it."),
         Column(name="category", type="string", nullable=True, description="Its category."),
-        Column(name="probability", type="double", minimum=0, maximum=1, unit="probability",
+        Column(name="probability", type="double", minimum=0, maximum=1, nullable=True, unit="probability",
                description="That the product is in the customer's next basket, given that they buy within 28 days (or "
                "as recommendations.horizon_days has it), as the blend sees it. Where personal frequency ships, or a "
-               "strategy moves places, it need not fall from rank to rank."),
+               "strategy moves places, it need not fall from rank to rank. Null where no model told it: too few "
+               "customers to learn a blend from, or a place that a strategy keeps (new_arrival, premium)."),
         Column(name="reason", type="string", values=tuple(RECOMMENDATION_REASONS),
                description=f"What speaks for it most. {explained(RECOMMENDATION_REASONS)}"),
         Column(name="is_repeat", type="bool", description="Whether the customer has bought it before."),
@@ -76,6 +82,7 @@ NEXT_ACTIONS = Table(
     grain="one row per customer and snapshot date",
     key=("snapshot_date", "customer_key"),
     partition="snapshot_date",
+    version=2,
     columns=(
         SNAPSHOT_DATE,
         CUSTOMER_KEY,

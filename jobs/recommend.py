@@ -13,6 +13,7 @@ from expectations.segments import CUSTOMER_SEGMENTS
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
+from jobs.profiles.product_names import product_names
 from jobs.settings import load_settings
 
 if TYPE_CHECKING:
@@ -91,9 +92,11 @@ def main(args: argparse.Namespace) -> None:
 
 
 def recipe(settings: RecommendationSettings) -> str:
-    from ml.recommending import blend, candidates, sources, strategies
+    from jobs.profiles import product_names as names
+    from ml.recommending import blend, candidates, sources, strategies, strongest, wares
 
-    return recipe_of(RECOMMENDATIONS, sys.modules[__name__], blend, candidates, sources, strategies, settings)
+    modules = (sys.modules[__name__], names, blend, candidates, sources, strategies, strongest, wares)
+    return recipe_of(RECOMMENDATIONS, *modules, settings)
 
 
 def strategies_of(customers: "pa.Table", settings: RecommendationSettings) -> "np.ndarray":
@@ -121,28 +124,37 @@ def recommended(
     from ml.recommending.candidates import offered
     from ml.recommending.sources import Scene, SourceSettings
     from ml.recommending.strategies import lists
+    from ml.recommending.wares import read_wares
 
     try:
         baskets = read_baskets("product", day, home.path)
     except NamesNothing as error:
         log.warning("nothing is recommended on %s: %s", day, error)
         return arrow_schema(RECOMMENDATIONS).empty_table(), arrow_schema(RECOMMENDATION_QUALITY).empty_table()
-    number, of_sources = day_number(day), SourceSettings()
-    blend = learn(baskets, number, settings.horizon_days, settings.places, settings.learn_customers, of_sources)
+    number, of_sources, names = day_number(day), SourceSettings(), product_names(home, day)
+    wares = read_wares(baskets.items, names, day, home.path)
+    blend = learn(baskets, number, settings.horizon_days, settings.places, settings.learn_customers, of_sources, wares)
     keys = customers["customer_key"].to_numpy()
     baskets, place = baskets.with_customers(keys)
-    scene, order = Scene.of(baskets, number, of_sources), np.argsort(place, kind="stable")
+    scene, order = Scene.of(baskets, number, of_sources, wares), np.argsort(place, kind="stable")
+    named = np.array([names.get(item) for item in baskets.items], dtype=object)
     strategy, parts = strategies_of(customers, settings), []
     for first in range(0, len(order), CUSTOMERS_AT_ONCE):
         some = order[first : first + CUSTOMERS_AT_ONCE]
         found = offered(scene, place[some], number)
         chosen = lists(scene, blend, found, place[some], strategy[some], settings.places)
-        parts.append(_rows(chosen, baskets, keys[some], strategy[some], scene.facts.group, day))
+        parts.append(_rows(chosen, baskets, named, keys[some], strategy[some], scene.facts.group, day))
     return pa.concat_tables(parts), _quality(blend, day)
 
 
 def _rows(
-    chosen: "Lists", baskets: "Baskets", keys: "np.ndarray", strategy: "np.ndarray", group: "np.ndarray", day: date
+    chosen: "Lists",
+    baskets: "Baskets",
+    named: "np.ndarray",
+    keys: "np.ndarray",
+    strategy: "np.ndarray",
+    group: "np.ndarray",
+    day: date,
 ) -> "pa.Table":
     import numpy as np
     import pyarrow as pa
@@ -153,8 +165,9 @@ def _rows(
         "customer_key": pa.array(keys[chosen.customer], pa.string()),
         "rank": chosen.rank,
         "product_id": pa.array(baskets.items[chosen.item], pa.string()),
+        "product_name": pa.array(named[chosen.item], pa.string()),
         "category": pa.array(groups[group[chosen.item]], pa.string()),
-        "probability": chosen.probability.round(6),
+        "probability": pa.array(chosen.probability.round(6), from_pandas=True),
         "reason": pa.array(chosen.reason, pa.string()),
         "is_repeat": chosen.owned,
         "strategy": pa.array(strategy[chosen.customer], pa.string()),

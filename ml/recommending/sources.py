@@ -4,6 +4,8 @@ repeat                personal frequency, purchases decayed with a half-life; Li
 item_to_item          cosine of the customers who bought both; Sarwar, Karypis, Konstan, Riedl 2001
 sequence              first-order Markov chain from basket to basket; Rendle, Freudenthaler, Schmidt-Thieme 2010
 content               what sells best in the categories that the customer prefers
+brand                 what sells best of the brands that the customer prefers
+text                  cosine of the words of products' names and of what the customer bought; Pazzani, Billsus 2007
 matrix_factorisation  truncated singular value decomposition; Koren, Bell, Volinsky 2009
 popular               share of recent baskets: the same for everybody
 """
@@ -13,14 +15,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags, issparse, vstack
+from scipy.sparse import csr_matrix, diags, vstack
 
 from ml.ranking.baskets import Baskets
 from ml.ranking.facts import Facts, item_facts
+from ml.recommending.strongest import dense, strongest, without_diagonal
+from ml.recommending.wares import Wares
 
 CHUNK = 4_096
 """Customers whose scores of all learnt items are in memory at a time."""
-SOURCES = ("repeat", "item_to_item", "sequence", "content", "matrix_factorisation", "popular")
+SOURCES = ("repeat", "item_to_item", "sequence", "content", "brand", "text", "matrix_factorisation", "popular")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class SourceSettings:
     neighbours    products that item_to_item and sequence keep of each product
     least_buyers  customers who must have bought a product for the sources that learn from others
     learnt_items  products, the most bought, that the sources that learn from others speak of
-    groups        categories of a customer that content looks at, the most bought
+    groups        categories and brands of a customer that content and brand look at, the most bought
     factors       of the decomposition
     seed          of the decomposition's first guess
     """
@@ -59,6 +63,7 @@ class Scene:
     last: csr_matrix
     learnt: np.ndarray
     settings: SourceSettings
+    wares: Wares
 
     @cached_property
     def bought(self) -> Baskets:
@@ -94,8 +99,8 @@ class Scene:
         return _item_factors(self)
 
     @classmethod
-    def of(cls, baskets: Baskets, day: int, settings: SourceSettings) -> "Scene":
-        """Nothing that arrived after ``day`` is looked at."""
+    def of(cls, baskets: Baskets, day: int, settings: SourceSettings, wares: Wares | None = None) -> "Scene":
+        """No purchase that arrived after ``day`` is looked at. ``wares``: of the items; unknown if not given."""
         seen = baskets.as_of(day)
         bought = seen.purchases()
         shape = len(baskets.customer_keys), len(baskets.items)
@@ -109,7 +114,8 @@ class Scene:
         buyers = np.bincount(weights.indices, minlength=shape[1])
         known = np.flatnonzero(buyers >= settings.least_buyers)
         learnt = np.sort(known[np.argsort(-buyers[known], kind="stable")[: settings.learnt_items]])
-        return cls(seen, item_facts(seen, day), weights, last, learnt, settings)
+        wares = wares or Wares.unknown(shape[1])
+        return cls(seen, item_facts(seen, day), weights, last, learnt, settings, wares)
 
 
 def repeat(scene: Scene, customers: np.ndarray) -> csr_matrix:
@@ -124,7 +130,7 @@ def item_to_item(scene: Scene, customers: np.ndarray) -> csr_matrix:
 def _near(scene: Scene) -> csr_matrix:
     own = scene.weights[:, scene.learnt].sign()
     norm = diags(1 / np.sqrt(np.maximum(np.asarray(own.sum(axis=0)).ravel(), 1)))
-    return _strongest(_without_diagonal((norm @ (own.T @ own) @ norm).tocsr()), scene.settings.neighbours)
+    return strongest(without_diagonal((norm @ (own.T @ own) @ norm).tocsr()), scene.settings.neighbours)
 
 
 def sequence(scene: Scene, customers: np.ndarray) -> csr_matrix:
@@ -137,7 +143,7 @@ def _following(scene: Scene) -> csr_matrix:
     before, after = _steps(scene)
     starts = np.asarray(before.sum(axis=0)).ravel()
     # Five steps that lead nowhere are added to each product's own: of few steps little is known.
-    return _strongest((diags(1 / (starts + 5)) @ (before.T @ after)).tocsr(), scene.settings.neighbours)
+    return strongest((diags(1 / (starts + 5)) @ (before.T @ after)).tocsr(), scene.settings.neighbours)
 
 
 def _steps(scene: Scene) -> tuple[csr_matrix, csr_matrix]:
@@ -160,17 +166,33 @@ def content(scene: Scene, customers: np.ndarray, among: np.ndarray | None = None
 
     among: (items,) bool, the items to choose from; all that sell if not given.
     """
-    group, sold = scene.facts.group, scene.facts.columns["buyers_28d"]
+    return _best_sellers(scene, customers, scene.facts.group, len(scene.seen.groups), among)
+
+
+def brand(scene: Scene, customers: np.ndarray) -> csr_matrix:
+    """As content, of brands."""
+    return _best_sellers(scene, customers, scene.wares.brand, scene.wares.brands)
+
+
+def _best_sellers(
+    scene: Scene, customers: np.ndarray, group: np.ndarray, groups: int, among: np.ndarray | None = None
+) -> csr_matrix:
+    """``group``: (items,) which of ``groups`` each item is of, -1: none."""
+    sold = scene.facts.columns["buyers_28d"]
     offered = np.flatnonzero((group >= 0) & (sold > 0) & (True if among is None else among))
-    groups = len(scene.seen.groups)
     total = np.bincount(group[offered], sold[offered], groups)
-    best = _strongest(
+    best = strongest(
         csr_matrix((sold[offered] / total[group[offered]], (group[offered], offered)), (groups, len(group))),
         scene.settings.neighbours,
     )
     known = np.flatnonzero(group >= 0)
     into = csr_matrix((np.ones(len(known)), (known, group[known])), shape=(len(group), groups))
-    return _strongest((repeat(scene, customers) @ into).tocsr(), scene.settings.groups) @ best
+    return strongest((repeat(scene, customers) @ into).tocsr(), scene.settings.groups) @ best
+
+
+def text(scene: Scene, customers: np.ndarray) -> csr_matrix:
+    words = scene.wares.words
+    return _learnt_strongest((repeat(scene, customers) @ words).tocsr(), words[scene.learnt].T.tocsc(), scene)
 
 
 def matrix_factorisation(scene: Scene, customers: np.ndarray) -> csr_matrix:
@@ -201,42 +223,20 @@ def popular(scene: Scene, customers: np.ndarray) -> csr_matrix:
 
 
 MAKERS: dict[str, Callable[..., csr_matrix]] = {
-    "repeat": repeat, "item_to_item": item_to_item, "sequence": sequence, "content": content,
-    "matrix_factorisation": matrix_factorisation, "popular": popular,
+    "repeat": repeat, "item_to_item": item_to_item, "sequence": sequence, "content": content, "brand": brand,
+    "text": text, "matrix_factorisation": matrix_factorisation, "popular": popular,
 }  # fmt: skip
 
 
 def scored(scene: Scene, name: str, customers: np.ndarray, *more: np.ndarray) -> csr_matrix:
     """(customers, items): the ``taken`` strongest of each customer, above 0; ``more``: what the source takes."""
-    return _strongest(MAKERS[name](scene, customers, *more).tocsr(), scene.settings.taken)
+    return strongest(MAKERS[name](scene, customers, *more).tocsr(), scene.settings.taken)
 
 
 def _learnt_strongest(left: csr_matrix, right: csr_matrix | np.ndarray, scene: Scene) -> csr_matrix:
     """The strongest of ``left @ right`` (customers, learnt items), at their places among all items."""
-    parts = [_dense_strongest(_dense(left[n : n + CHUNK] @ right), scene) for n in range(0, left.shape[0], CHUNK)]
+    parts = [_dense_strongest(dense(left[n : n + CHUNK] @ right), scene) for n in range(0, left.shape[0], CHUNK)]
     return vstack(parts, format="csr") if parts else csr_matrix((0, len(scene.seen.items)))
-
-
-def _dense(scores: csr_matrix | np.ndarray) -> np.ndarray:
-    return scores.toarray() if issparse(scores) else np.asarray(scores)
-
-
-def _without_diagonal(square: csr_matrix) -> csr_matrix:
-    found = square.tocoo()
-    other = found.row != found.col
-    return csr_matrix((found.data[other], (found.row[other], found.col[other])), shape=square.shape)
-
-
-def _strongest(scores: csr_matrix, n: int) -> csr_matrix:
-    """Each row's ``n`` largest values above 0; of equals those of the earlier columns."""
-    found = scores.tocoo()
-    row, col, data = found.row[found.data > 0], found.col[found.data > 0], found.data[found.data > 0]
-    # Sums run in an order of their own on other machines; what that changes lies below these digits.
-    order = np.lexsort((col, -data.round(12), row))
-    row, col, data = row[order], col[order], data[order]
-    start = np.searchsorted(row, np.arange(scores.shape[0]))
-    kept = np.arange(len(row)) - start[row] < n
-    return csr_matrix((data[kept], (row[kept], col[kept])), shape=scores.shape)
 
 
 def _dense_strongest(scores: np.ndarray, scene: Scene) -> csr_matrix:

@@ -27,7 +27,10 @@ PREMIUM_RANK = 0.8
 
 @dataclass(frozen=True)
 class Lists:
-    """By customer, then rank; (rows,) each. ``customer``: places among those asked for, ``item``: places of items."""
+    """By customer, then rank; (rows,) each. ``customer``: places among those asked for, ``item``: places of items.
+
+    probability  NaN of what no model told of: all without one, and the places that a strategy keeps
+    """
 
     customer: np.ndarray
     rank: np.ndarray
@@ -58,7 +61,7 @@ def lists(
         if len(chosen):
             extra = scored(scene, "content", customers[chosen], among(scene))
             extra = extra - extra.multiply(scene.weights[customers[chosen]].sign())  # what they have not bought
-            _keep_places(rows, chosen, extra, reason, scene, places)
+            _keep_places(rows, chosen, extra, reason, places)
     return _flat(rows)
 
 
@@ -93,17 +96,16 @@ def is_premium(scene: Scene) -> np.ndarray:
 
 
 def _keep_places(
-    rows: dict[int, list], chosen: np.ndarray, extra: csr_matrix, reason: str, scene: Scene, places: int
+    rows: dict[int, list], chosen: np.ndarray, extra: csr_matrix, reason: str, places: int
 ) -> None:  # fmt: skip
     """Puts the strongest of ``extra`` at every third place."""
-    share = scene.facts.columns["basket_share"]
     for n, who in enumerate(chosen):
         items = extra.indices[extra.indptr[n] : extra.indptr[n + 1]]
         strength = extra.data[extra.indptr[n] : extra.indptr[n + 1]]
         fresh = items[np.lexsort((items, -strength))][: places // EVERY].tolist()
         rows[who] = [row for row in rows[who] if row[0] not in fresh]
         for place, item in zip(range(EVERY - 1, places, EVERY), fresh, strict=False):
-            rows[who].insert(place, (item, float(share[item]), reason, False))
+            rows[who].insert(place, (item, np.nan, reason, False))
         rows[who] = rows[who][:places]
 
 

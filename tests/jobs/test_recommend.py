@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from expectations.behaviour import CUSTOMER_PRODUCT
+from expectations.dimensions import PRODUCTS
 from expectations.errors import SetupError
 from expectations.offers import RECOMMENDATION_QUALITY, RECOMMENDATIONS
 from expectations.segments import CUSTOMER_SEGMENTS
@@ -36,6 +37,9 @@ def shop(home):
     rows = [filled(CUSTOMER_SEGMENTS, snapshot_date=DAY, customer_key=key, lifecycle_stage=stage, value_tier=tier)
             for key, stage, tier in people]  # fmt: skip
     write(home, CUSTOMER_SEGMENTS, DAY, rows)
+    for back, name in ((30, "Old bread"), (3, "Bread"), (-1, "Bread of tomorrow")):
+        named = filled(PRODUCTS, source="corner_shop", product_id="p00", product_name=name)
+        write(home, PRODUCTS, DAY - timedelta(days=back), [named | {"arrival_date": DAY - timedelta(days=back)}])
     return home
 
 
@@ -58,6 +62,8 @@ def test_customers_are_shown_what_their_segments_strategy_says(shop):
     assert [row["rank"] for row in of["nobody"]] == [1, 2, 3, 4]
     assert {row["category"] for row in rows} == {"food"}
     assert all(0 <= row["probability"] <= 1 for row in rows)
+    assert {row["product_name"] for row in rows if row["product_id"] == "p00"} == {"Bread"}  # the latest delivery's
+    assert {row["product_name"] for row in rows if row["product_id"] != "p00"} == {None}
     assert sum(row["is_shipped"] for row in quality) == 1
     assert made(shop)[2] == content
 

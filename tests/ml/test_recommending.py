@@ -4,12 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from ml.ranking.baskets import Baskets
-from ml.recommending.blend import BLEND, FREQUENCY, Blend, learn
+from ml.recommending.blend import BLEND, FREQUENCY, Blend, _fitted, chance, learn
 from ml.recommending.candidates import NAMES, Offered, offered
 from ml.recommending.sources import SOURCES, Scene, SourceSettings, content, scored
 from ml.recommending.strategies import STRATEGIES, is_new, is_premium, lists
+from ml.recommending.strongest import strongest
+from ml.recommending.wares import Wares, word_weights
 
 DAY = 1000
 SMALL = SourceSettings(least_buyers=1, factors=2)
@@ -30,9 +35,9 @@ def baskets(*rows, items=None, groups=("g", "h")):
     )  # fmt: skip
 
 
-def told(seen, name, customer, settings=SMALL, *more):
+def told(seen, name, customer, settings=SMALL, *more, wares=None):
     """Item → score of one customer by one source."""
-    scene = Scene.of(seen, DAY, settings)
+    scene = Scene.of(seen, DAY, settings, wares)
     row = scored(scene, name, np.array([list(seen.customer_keys).index(customer)]), *more)
     return {seen.items[k]: v for k, v in zip(row.indices, row.data, strict=True)}
 
@@ -62,6 +67,59 @@ def test_content_is_what_sells_best_in_the_customers_categories():
     among = np.array([name == "g1" for name in seen.items])
     scene = Scene.of(seen, DAY, SMALL)
     assert content(scene, np.array([0]), among).toarray()[0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_brand_is_what_sells_best_of_the_customers_brands_whatever_the_category():
+    seen = baskets(("a", "g1", DAY), ("b", "h1", DAY), ("c", "h1", DAY), ("d", "g2", DAY))
+    wares = replace(Wares.unknown(3), brand=np.array([0, -1, 0], np.int32), brands=1)  # of g1, g2, h1
+    assert told(seen, "brand", "a", wares=wares) == {"g1": pytest.approx(1 / 3), "h1": pytest.approx(2 / 3)}
+    assert told(seen, "brand", "d", wares=wares) == {}
+    assert told(seen, "brand", "a") == {}
+
+
+def test_text_is_the_cosine_of_the_words_of_names():
+    seen = baskets(("a", "g1", DAY), ("b", "g2", DAY), ("c", "h1", DAY), ("d", "h2", DAY))
+    wares = replace(Wares.unknown(4), words=word_weights(["red wine", "white wine", "soap", ""]))
+    found = told(seen, "text", "a", wares=wares)
+    assert found["g1"] == pytest.approx(1)
+    # Of three different names two say wine, one each red and white: weights ln(4 / (1 + n)) + 1.
+    common, rare = np.log(5 / 3) + 1, np.log(5 / 2) + 1
+    assert found["g2"] == pytest.approx(common**2 / (common**2 + rare**2))
+    assert set(found) == {"g1", "g2"}
+    assert told(seen, "text", "d", wares=wares) == {}
+    assert told(seen, "text", "a") == {}
+
+
+def test_words_are_those_of_shops_in_chinese_too_and_of_none():
+    words = word_weights(["红酒", "白酒", "soap", ""])
+    assert (words @ words.T).toarray()[0, 1] > 0.3
+    assert word_weights(["", "1"]).shape == (2, 0)
+
+
+@given(st.lists(st.lists(st.integers(-3, 9), min_size=5, max_size=5), min_size=1, max_size=6), st.integers(1, 6))
+def test_the_strongest_are_those_of_a_plain_sort(rows, n):
+    found = strongest(csr_matrix(np.array(rows, float)), n).toarray()
+    for row, got in zip(rows, found, strict=True):
+        best = sorted((k for k in range(5) if row[k] > 0), key=lambda k: (-row[k], k))[:n]
+        assert {k: v for k, v in enumerate(got) if v} == {k: row[k] for k in best}
+
+
+def test_sampling_what_was_not_bought_leaves_the_probability_as_it_is():
+    """A tenth of the rows is bought, whatever the features say: so the blend has to say, though it learnt of fewer."""
+    rng, n = np.random.default_rng(0), 20_000
+    label = rng.random(n) < 0.1
+    found = Offered(np.arange(n), np.zeros(n, int), rng.random((n, len(NAMES))), np.zeros(n, bool))
+    likely = chance(_fitted(found, np.ones(n, bool), label, 0), found.features)
+    assert likely.mean() == pytest.approx(label.mean(), abs=0.01)
+
+
+def test_without_a_model_no_probability_is_told():
+    seen = premium_shop()
+    scene, everybody = Scene.of(seen, DAY, SMALL), np.array([0, 1])
+    found = offered(scene, everybody, DAY)
+    made = lists(scene, Blend(None, FREQUENCY, ()), found, everybody, np.array(["likeliest"] * 2, object), 5)
+    assert len(made.item)
+    assert np.isnan(made.probability).all()
 
 
 def test_factors_place_a_customer_by_others_who_buy_alike():
