@@ -14,7 +14,7 @@ export LIFESTAGE_ENGINE := $(ENGINE)
 jobs := .venv/bin/python -m jobs
 pip := -m pip install -qq --disable-pip-version-check
 
-.PHONY: help env run up down test test-faults bench lint lock docs secrets
+.PHONY: help env run up down test test-faults bench lint lock docs secrets wheel
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -73,6 +73,14 @@ lint: .venv/.test  ## ruff: rules and format
 
 docs: .venv/.current  ## renew expectations/DICTIONARY.md
 	@.venv/bin/python -m expectations
+
+wheel: .venv/.current  ## the jobs' code for executors without a checkout, into dist/; docs/engines.md
+	@rm -rf dist build
+	@SOURCE_DATE_EPOCH=315532800 .venv/bin/python -m pip wheel -qq --disable-pip-version-check --no-index \
+	  --no-build-isolation --no-deps -w dist .
+	@rm -rf build *.egg-info
+	@ln dist/*.whl dist/lifestage.zip  # the same file under a name that Spark unpacks
+	@ls dist
 
 secrets:  ## what docker-compose.yaml needs to know, into .env; keeps what is there
 	@.ci/secrets

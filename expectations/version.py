@@ -2,6 +2,7 @@
 
 import subprocess
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -9,7 +10,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def code_version() -> str:
     """The git commit, with ``-dirty`` if tracked files were changed since; without git, the package's version."""
-    package = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    project = REPOSITORY / "pyproject.toml"
+    if not project.exists():  # installed from the wheel
+        return metadata.version("lifestage")
+    package = tomllib.loads(project.read_text())["project"]["version"]
     if not (REPOSITORY / ".git").exists():
         return package
     # No tag is looked at, so that a commit has one version for ever.

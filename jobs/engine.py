@@ -23,6 +23,8 @@ EXECUTOR_SECONDS = 60
 """How long a standalone master may take to start the first executor before that is worth an error."""
 CONNECT_PORT, MASTER_PORT = 15002, 7077
 """Spark's own defaults."""
+SHIPPED_CODE = "lifestage"
+"""Folder of the project's wheel beside an executor, as in spark.archives=dist/lifestage.zip#lifestage."""
 
 
 @contextmanager
@@ -82,10 +84,11 @@ def _spark() -> Iterator["SparkSession"]:
     from pyspark.sql import SparkSession
 
     require_java()
-    # Functions run in the jobs' own Python and find the project, wherever the worker was started.
+    # Functions run in the jobs' own Python and find the project, wherever the worker was started: in the archive that
+    # Spark has unpacked beside them (make wheel), else in a checkout under the same path, else installed.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = _configured(SparkSession.builder.appName("lifestage")).config(
-        "spark.executorEnv.PYTHONPATH", str(REPOSITORY)
+        "spark.executorEnv.PYTHONPATH", os.pathsep.join((SHIPPED_CODE, str(REPOSITORY)))
     )
     master = _submitted_master() if _is_submitted() else os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]")
     if master.startswith("local"):

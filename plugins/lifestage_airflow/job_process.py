@@ -16,6 +16,11 @@ from lifestage_airflow import keeper
 from lifestage_airflow.engine import REPOSITORY, Launch
 
 
+def home_folder() -> Path:
+    """As the jobs find it: $LIFESTAGE_HOME, else ``.lifestage`` beside the code."""
+    return Path(os.environ.get("LIFESTAGE_HOME") or REPOSITORY / ".lifestage").expanduser().resolve()
+
+
 def keep(plan: Launch, lock: int, path: Path, record: dict) -> subprocess.Popen:
     """Starts the job under its keeper (fence.py says why), without Airflow's own settings."""
     kept = {
