@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from expectations.errors import LifestageError, SetupError, UnavailableError
 
@@ -65,10 +65,16 @@ def help_text(package: str, commands: dict[str, str]) -> str:
     return f"usage: python -m {package} COMMAND [--help] …\n\n" + "\n".join(lines)
 
 
-def run(package: str, commands: dict[str, str], argv: list[str]) -> int:
+def run(
+    package: str,
+    commands: dict[str, str],
+    argv: list[str],
+    holding: Callable[[str | None], AbstractContextManager] = nullcontext,
+) -> int:
     """Runs the command of ``package`` that ``argv`` names: its exit code. Its module is imported only then.
 
-    SIGTERM ends it as Ctrl-C does, so that what it has started is ended with it.
+    ``holding``: what holds the home meanwhile, unless the module says ``SHARES_HOME = False``. SIGTERM ends the command
+    as Ctrl-C does, so that what it has started is ended with it.
     """
     if not argv or argv[0] in ("-h", "--help"):
         print(help_text(package, commands))
@@ -81,7 +87,9 @@ def run(package: str, commands: dict[str, str], argv: list[str]) -> int:
     try:
         with _sigterm_interrupts():
             module = importlib.import_module(f"{package}.{name}")
-            return module.main(module.arg_parser().parse_args(rest)) or 0
+            args = module.arg_parser().parse_args(rest)
+            with holding(getattr(args, "home", None)) if getattr(module, "SHARES_HOME", True) else nullcontext():
+                return module.main(args) or 0
     except LifestageError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_code

@@ -7,6 +7,7 @@ if not __package__:  # run as a file, as spark-submit does: imports start at the
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from expectations.commands import run
+from ml.home import shared_home
 
 # Command → module of the same name and one line of help.
 COMMANDS = {
@@ -18,6 +19,7 @@ COMMANDS = {
     "ingest": "landing files → lake/events; bad rows → quarantine",
     "quarantine": "what was refused on a day and why; --replay ingests it again",
     "validate": "Great Expectations gate on one table and day",
+    "open_day": "whether the shop delivers on a day, for the DAG to branch on",
     "encode_text": "texts of events → vectors (once a text), sentiment and topic",
     "aggregate": "events → customer-day rows",
     "build_features": "customer-day rows → features as of a date",
@@ -35,16 +37,21 @@ COMMANDS = {
     "assess_risk": "events + features → who looks fraudulent, abusive or automated, and why",
     "watch_churn": "segments + the model that scored the day → who is about to leave, by money at stake, and why",
     "publish": "segments → warehouse: stage, audit, one transaction",
+    "list_warnings": "the checks that warn on a day",
     "report": "a picture of the day: one self-contained HTML page",
     "export_audience": "customers chosen in SQL, with the shop's own ids → a CSV file; logged",
     "sql": "run one SQL statement on the warehouse as bi_reader and print a table",
     "warehouse_uri": "print the warehouse's libpq URI",
     "doctor": "check connections, versions, disk, clock and permissions, and say what to do",
+    "rekey": "change the customer key, and every key made with it: lake, vault, warehouse",
+    "backup": "warehouse, vault and MLflow → a folder that restore reads",
+    "restore": "a folder that backup wrote → warehouse, vault and MLflow, checked as bi_reader",
     "summary": "print what the marts say: rows, tiers, stages, moves, model metrics",
     "run_shop": "the whole line: land, bootstrap, train, daily DAG runs, summary (what `make run` calls)",
+    "maintain": "remove what no later day needs: old snapshots, leftovers, results, files of models, logs",
     "up": "start Airflow and the MLflow UI over the home",
     "down": "stop what `up` started",
 }
 
 if __name__ == "__main__":
-    sys.exit(run("jobs", COMMANDS, sys.argv[1:]))
+    sys.exit(run("jobs", COMMANDS, sys.argv[1:], shared_home))

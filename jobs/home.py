@@ -102,6 +102,15 @@ class Home:
             self._write_shop(known)
         self.__dict__.pop("sources", None)
 
+    @property
+    def key_id(self) -> str | None:
+        """Which key the home's customers are keyed under; None where there are none yet."""
+        return json.loads(self._shop_file.read_text()).get("key_id") if self._shop_file.exists() else None
+
+    def change_key(self, key_id: str) -> None:
+        """Notes that the home's customers are keyed under another key from now on."""
+        self._write_shop(json.loads(self._shop_file.read_text()) | {"key_id": key_id})
+
     def hold_key(self, key_id: str) -> None:
         """Notes the customer key that the home's data are made with; SetupError for another."""
         known = json.loads(self._shop_file.read_text()) if self._shop_file.exists() else {}

@@ -133,7 +133,7 @@ class LakeTable:
         with self._staged() as staged:
             part = staged / "day"
             part.mkdir()
-            _write_parts(part, rows)
+            write_parts(part, rows)
             if recipe:
                 (part / RECIPE_FILE).write_text(recipe)
             self._swap(part, day)
@@ -246,6 +246,15 @@ class LakeTable:
             os.rename(staged, target)
             shutil.rmtree(old, ignore_errors=True)
 
+    def drop(self, day: date) -> None:
+        """Removes the partition, if it is there; a reader finds the whole of it or nothing."""
+        target, old = self.folder(day), self._old(day)
+        self._work.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            if self._restored(day):
+                os.rename(target, old)
+        shutil.rmtree(old, ignore_errors=True)
+
     def _old(self, day: date) -> Path:
         return self._work / f"old-{day}"
 
@@ -260,7 +269,7 @@ class LakeTable:
         return target.is_dir()
 
 
-def _write_parts(folder: Path, rows: pa.Table) -> None:
+def write_parts(folder: Path, rows: pa.Table) -> None:
     """Files of at most PART_ROWS rows, side by side: one where all fit in."""
     starts = range(0, max(len(rows), 1), PART_ROWS)
     width = len(str(len(starts) - 1))  # names sort as the rows do

@@ -3,6 +3,7 @@
 import sys
 
 from expectations.commands import run
+from ml.home import shared_home
 
 # Command → module of the same name and one line of help.
 COMMANDS = {
@@ -20,4 +21,4 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(run("ml", COMMANDS, sys.argv[1:]))
+    sys.exit(run("ml", COMMANDS, sys.argv[1:], shared_home))

@@ -1,12 +1,15 @@
 """Where a shop's home keeps what models read and write."""
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 from expectations.contract import Table
-from expectations.errors import SetupError
+from expectations.errors import SetupError, UnavailableError
 from expectations.version import REPOSITORY
 
 HomePath = str | os.PathLike | None
@@ -32,6 +35,42 @@ def partition_days(table: Table, home: HomePath = None) -> list[date]:
 def written_at(table: Table, day: date, home: HomePath = None) -> int:
     """When the partition of ``day``, which must exist, was put in place, in nanoseconds since 1970."""
     return partition_folder(table, day, home).stat().st_mtime_ns
+
+
+def switching_file(home: HomePath = None) -> Path:
+    """Is there while the customer key of everything in the home is being changed."""
+    return home_folder(home) / "rekey" / "switching"
+
+
+@contextmanager
+def shared_home(home: HomePath = None) -> Iterator[None]:
+    """Holds the home together with other commands, against the one that needs it alone.
+
+    UnavailableError while that one has it, SetupError where it was cut short. The lock is the kernel's: it goes with
+    the process. A home that is not there, or that we may not write, is nobody's.
+    """
+    try:
+        lock = open(lock_file(home), "a")  # noqa: SIM115 - a failure to open is no failure
+    except OSError:
+        yield
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UnavailableError(
+                f"the customer key of {home_folder(home)} is being changed: try again later"
+            ) from error
+        if switching_file(home).exists():
+            raise SetupError(
+                f"a change of the customer key of {home_folder(home)} was cut short: run `python -m jobs rekey` again"
+            )
+        yield
+
+
+def lock_file(home: HomePath = None) -> Path:
+    """What commands that work on the home hold together, and `rekey` alone while it switches."""
+    return home_folder(home) / "run" / "home.lock"
 
 
 def shop_name(home: HomePath = None) -> str:

@@ -35,7 +35,7 @@ def dimension_rows(
     table, size = TABLES[dimension.table], len(parsed.line)
     schema, failed = arrow_schema(table), {}
     columns = {name: _column(name, parsed, dimension, mapping.timezone, schema, failed) for name in schema.names}
-    ids = clean(_text(parsed, dimension, dimension.key), dimension.ids.get(dimension.key))
+    ids = ids_of(parsed, dimension)
     columns |= {
         "source": Coded.constant(mapping.source, size).arrow(),
         "arrival_date": pa.array(np.full(size, np.datetime64(arrival)), pa.date32()),
@@ -47,6 +47,11 @@ def dimension_rows(
     _tell_refused(file, parsed, {rule: int(mask.sum()) for rule, mask in broken.items()}, parsed.line[refused])
     rows = pa.table([columns[name] for name in schema.names], names=schema.names).filter(pa.array(~refused))
     return _last_of_each(rows.cast(schema), table.key[-1], file)
+
+
+def ids_of(parsed: Parsed, dimension: Dimension) -> Coded:
+    """Whom or what each line is about, as its source mapping cleans it."""
+    return clean(_text(parsed, dimension, dimension.key), dimension.ids.get(dimension.key))
 
 
 def _column(

@@ -7,15 +7,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from expectations.contract import Table
-from expectations.dimensions import DIMENSIONS
+from expectations.dimensions import CUSTOMERS, DIMENSIONS
 from expectations.errors import DataError
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
 from jobs.reading import dimension_rows as rows_module
 from jobs.reading.deliveries import digest_of, read_delivered
 from jobs.reading.dimension import Dimension
-from jobs.reading.dimension_rows import dimension_rows
+from jobs.reading.dimension_rows import dimension_rows, ids_of
 from jobs.reading.keys import CustomerKeys
+from jobs.reading.layout import Parsed
 from jobs.reading.mapping import Mapping
 from jobs.reading.read_source import read_source
 from jobs.schemas import arrow_schema
@@ -58,7 +59,7 @@ def _ingest(
     digests = [
         (str(m.digest), digest_of(path) if path.is_file() else "") for (m, _), path in zip(due, paths, strict=True)
     ]
-    recipe = recipe_of(table, rows_module, keys.key_id, digests)
+    recipe = recipe_of(table, rows_module, keys.key_id if table is CUSTOMERS else "", digests)
     if lake.is_fresh(day, recipe, []):
         return
     parts = [arrow_schema(table).empty_table()]
@@ -72,10 +73,22 @@ def _ingest(
         log.info("%s of %s: %s rows", table.name, day, f"{len(rows):,}")
 
 
+def delivered_ids(home: Home, mapping: Mapping, dimension: Dimension, day: date) -> list[str]:
+    """The cleaned ids that the day's file, if there is one, tells of; DataError where it cannot be read."""
+    path = _path(home, mapping, dimension, day)
+    if not path.is_file():
+        return []
+    return ids_of(_parsed(path, mapping, dimension, day), dimension).values.drop_null().to_pylist()
+
+
 def _read(path: Path, mapping: Mapping, dimension: Dimension, day: date, keys: CustomerKeys) -> pa.Table:
+    return dimension_rows(_parsed(path, mapping, dimension, day), dimension, mapping, keys, day, str(path))
+
+
+def _parsed(path: Path, mapping: Mapping, dimension: Dimension, day: date) -> Parsed:
     data = read_delivered(path, mapping, day)
     needed = dimension.source_columns
     parsed = read_source(data, str(path), dimension, [dimension.columns[dimension.key][0]], needed)
     if parsed.damage:
         raise DataError(f"{path}: {parsed.damage}. Deliver it again")
-    return dimension_rows(parsed, dimension, mapping, keys, day, str(path))
+    return parsed
