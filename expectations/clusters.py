@@ -39,9 +39,12 @@ CLUSTERS = Table(
     grain="one row per cluster and snapshot date",
     key=("snapshot_date", "cluster_id"),
     partition="snapshot_date",
+    version=2,
     columns=(
         SNAPSHOT_DATE,
         CLUSTER_ID,
+        Column(name="cluster_name", type="string",
+               description="In words, what set the cluster apart when it was first found; it stays with its id."),
         Column(name="customers", type="int64", minimum=0, unit="customers", description="Customers in it on the day."),
         FITTED_ON,
         Column(name="method", type="string",

@@ -48,9 +48,9 @@ def fit_recipe(home: Home, day: date) -> str:
 
 def recipe(home: Home, day: date) -> str:
     """What makes a day's clusters: the code too, and the fit so far."""
-    from ml.clustering import fit, judging, matching, methods, refit
+    from ml.clustering import fit, judging, matching, methods, naming, refit
 
-    return recipe_of(CUSTOMER_CLUSTERS, fit, judging, matching, methods, refit, fit_recipe(home, day),
+    return recipe_of(CUSTOMER_CLUSTERS, fit, judging, matching, methods, naming, refit, fit_recipe(home, day),
                      last_fit_day(home, day))  # fmt: skip
 
 
@@ -129,8 +129,9 @@ def cluster_rows(assigned: "Assigned", fit: "Fit", day: date) -> "pa.Table":
     about = {"snapshot_date": day, "fitted_on": fit.fitted_on, "method": fit.method, "silhouette": fit.silhouette}
     about |= {"stability": fit.stability, "refit_agreement": fit.refit_agreement}
     rows = [
-        about | {"cluster_id": one, "customers": int((assigned.ids == one).sum()), "change": change}
-        for one, change in zip(fit.ids, fit.changes, strict=True)
+        about
+        | {"cluster_id": one, "cluster_name": name, "customers": int((assigned.ids == one).sum()), "change": change}
+        for one, name, change in zip(fit.ids, fit.names, fit.changes, strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=_schema())
 

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES, PREFERENCES
+from expectations.clusters import CLUSTERS
 from expectations.portraits import SEGMENT_PORTRAITS
 from expectations.segments import CUSTOMER_SEGMENTS
 from expectations.tags import CUSTOMER_TAGS
@@ -34,12 +35,19 @@ def main(args: argparse.Namespace) -> None:
 
     home, day = Home.from_environment(args.home), args.ds
     tags = LakeTable(home, CUSTOMER_TAGS).read_arrow([day], ["customer_key", "tag"]).to_pandas()
-    rows = portraits.portraits(read_customers(home, day), tags, list(FEATURE_NAMES), day)
+    rows = portraits.portraits(read_customers(home, day), tags, list(FEATURE_NAMES), day, cluster_names(home, day))
     table = pa.Table.from_pylist(rows, arrow_schema(SEGMENT_PORTRAITS))
     recipe = recipe_of(SEGMENT_PORTRAITS, sys.modules[__name__], portraits, apart)
     LakeTable(home, SEGMENT_PORTRAITS).write_arrow(day, table, recipe)
     summaries = sum(row["fact"] == "summary" for row in rows)
     log.info("portrayed %d segments of %s in %s facts", summaries, day, f"{len(rows):,}")
+
+
+def cluster_names(home: Home, day: date) -> dict[str, str]:
+    """cluster_id, as text → name; none on a day without clusters."""
+    made = LakeTable(home, CLUSTERS)
+    rows = made.read_arrow([day] if made.has(day) else [], ["cluster_id", "cluster_name"]).to_pylist()
+    return {str(row["cluster_id"]): row["cluster_name"] for row in rows}
 
 
 def read_customers(home: Home, day: date) -> "pd.DataFrame":

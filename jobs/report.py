@@ -54,6 +54,8 @@ def page(facts: "Day") -> str:
 
 def about(facts: "Day") -> str:
     """Model and freshness in a line."""
-    row = facts.segments.iloc[0]
     shown = f"published {facts.published_at:%Y-%m-%d %H:%M} UTC" if facts.published_at else "not published"
-    return f"Everything known by the end of {facts.day}. Scored by {row.model_name}/{row.model_version}; {shown}."
+    models = facts.segments[["model_name", "model_version"]].drop_duplicates().itertuples(index=False)
+    scored = ", ".join(f"{name}/{version}" for name, version in models)
+    told = f"Scored by {scored}" if scored else "No customer is known yet"
+    return f"Everything known by the end of {facts.day}. {told}; {shown}."

@@ -12,7 +12,7 @@ from expectations.lifecycle import STAGE_TRANSITIONS
 from expectations.offers import NEXT_ACTIONS, RECOMMENDATIONS
 from expectations.outcomes import COHORT_RETENTION, DATA_QUALITY, MODEL_PERFORMANCE
 from expectations.portraits import SEGMENT_PORTRAITS
-from expectations.segments import CUSTOMER_SEGMENTS
+from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
 from expectations.watch import CHURN_WATCHLIST, RISK_ALERTS
 from jobs.home import Home
 from jobs.lake import LakeTable
@@ -33,6 +33,7 @@ class Day:
     is_simulated: bool
     currency: str
     published_at: datetime | None
+    value_rule: str
     segments: pd.DataFrame
     transitions: pd.DataFrame
     portraits: pd.DataFrame
@@ -60,6 +61,7 @@ def read_day(home: Home, day: date) -> Day:
         is_simulated=any(mapping.simulated for mapping in mappings),
         currency=mappings[0].currency or "",
         published_at=published_at(home, day),
+        value_rule=value_rule(home, day),
         segments=_read(home, CUSTOMER_SEGMENTS, [day], SEGMENT_COLUMNS),
         transitions=_read(home, STAGE_TRANSITIONS, [day]),
         portraits=_read(home, SEGMENT_PORTRAITS, [day]),
@@ -78,6 +80,12 @@ def read_day(home: Home, day: date) -> Day:
 def _read(home: Home, table: Table, days: list[date], columns: tuple[str, ...] = ()) -> pd.DataFrame:
     lake = LakeTable(home, table)
     return lake.read_arrow([day for day in days if lake.has(day)], list(columns) or None).to_pandas()
+
+
+def value_rule(home: Home, day: date) -> str:
+    """By which the day's tiers were cut; empty where nothing says it."""
+    settings = _read(home, SEGMENT_SETTINGS, [day], ("name", "text"))
+    return next(iter(settings.loc[settings["name"] == "value_rule", "text"]), "")
 
 
 def published_at(home: Home, day: date) -> datetime | None:

@@ -20,12 +20,13 @@ def headline(facts: Day) -> str:
     rows = facts.segments
     eligible = rows[rows["is_eligible"]]
     leaving = (eligible["churn_band"] == CHURN_BANDS[-1]).mean() if len(eligible) else 0.0
+    ahead = f", {rows['churn_days'].iloc[0]} days ahead" if len(rows) else ""
     failed = facts.quality[facts.quality["has_held"] == False]  # noqa: E712 - null is neither
     return tiles([
         ("customers", f"{len(rows):,}", f"{len(eligible):,} whom the model was judged on"),
         ("expected in 30 days", f"{eligible['expected_spend_30d'].sum():,.0f}", f"{facts.currency} before refunds"),
         ("paid in 365 days", f"{rows['purchase_amount_365d'].sum():,.0f}", f"{facts.currency} before refunds"),
-        ("likely to leave", f"{leaving:.1%}", f"churn band high, {rows['churn_days'].iloc[0]} days ahead"),
+        ("likely to leave", f"{leaving:.1%}", f"churn band high{ahead}"),
         ("to look at", f"{len(facts.watchlist):,}", f"on the churn watch list; {len(facts.alerts):,} risk alerts"),
         ("checks", f"{len(failed)} not held", f"of {facts.quality['has_held'].notna().sum():,}"),
     ])  # fmt: skip
@@ -35,7 +36,17 @@ def money(value: float, facts: Day) -> str:
     return f"{value:,.0f} {facts.currency}".strip()
 
 
+RULES = {
+    "quantile": "Tiers by what customers are expected to spend within 30 days, cut at quantiles.",
+    "fixed": "Tiers by what customers are expected to spend within 30 days, cut at fixed amounts.",
+    "four_level": "Tiers by how likely customers are to buy within 30 days, cut by the four-level rule.",
+}
+"""Value rule → what the tiers of the day go by."""
+
+
 def tiers(facts: Day) -> Section:
+    if facts.segments.empty:
+        return Section("tiers", "Value", "")
     groups = facts.segments.groupby("value_tier")
     spend, paid = facts.segments["expected_spend_30d"].sum(), facts.segments["purchase_amount_365d"].sum()
     rows = [
@@ -47,7 +58,7 @@ def tiers(facts: Day) -> Section:
         for tier in VALUE_TIERS if tier in groups.groups and len(mine := groups.get_group(tier))
     ]  # fmt: skip
     heads = ("tier", "customers", "share", "expected within 30 days", "share", "paid within 365 days", "share")
-    return Section("tiers", "Value", table(heads, rows, (1, 3, 5, 6)), "Tiers by what customers are expected to spend.")
+    return Section("tiers", "Value", table(heads, rows, (1, 3, 5, 6)), RULES.get(facts.value_rule, ""))
 
 
 def _share(part: float, whole: float) -> float:
@@ -58,7 +69,7 @@ def stages(facts: Day) -> Section:
     sizes = facts.segments["lifecycle_stage"].value_counts()
     rows = [[stage, f"{sizes[stage]:,}", Raw(bar(sizes[stage] / len(facts.segments), COLOURS[stage])),
              f"{sizes[stage] / len(facts.segments):.1%}"] for stage in LIFECYCLE_STAGES if stage in sizes]  # fmt: skip
-    return Section("stages", "Lifecycle", table(("stage", "customers", "", "share"), rows, (1, 3)))
+    return Section("stages", "Lifecycle", table(("stage", "customers", "", "share"), rows, (1, 3)) if rows else "")
 
 
 def flows(facts: Day) -> Section:
@@ -83,8 +94,12 @@ def flows(facts: Day) -> Section:
 def clusters(facts: Day) -> Section:
     words = facts.portraits
     words = words[(words["segment_kind"] == "cluster") & (words["fact"] == "summary")]
-    parts = [f'<p class="portrait"><b>Cluster {r.segment}</b>{_escaped(r.words)}</p>' for r in words.itertuples()]
     change = facts.clusters
+    names = dict(zip(change["cluster_id"].astype(str), change["cluster_name"], strict=True))
+    parts = [
+        f'<p class="portrait"><b>Cluster {r.segment}: {_escaped(names.get(r.segment, ""))}</b>{_escaped(r.words)}</p>'
+        for r in words.itertuples()
+    ]
     moved = change[change["change"].isin(["moved", "new"])]["cluster_id"].tolist()
     note = f"Fitted on {change['fitted_on'].iloc[0]}." if len(change) else ""
     if moved:

@@ -1,6 +1,6 @@
 """Of those who first bought in a month, who buys again in each later month."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import CUSTOMER_DAY, CUSTOMER_MONTH
@@ -28,7 +28,7 @@ def cohort_retention(monthly: "DataFrame", day: date) -> "DataFrame":
     counted = bought.groupBy("cohort_month", "month").agg(
         F.count("*").alias("buyers"), F.sum("purchase_amount").alias("purchase_amount")
     )
-    this_month = day_literal(month_of(day))
+    first_open = day_literal(month_of(day + timedelta(days=1)))
     months = sizes.select(
         "cohort_month", "customers", F.explode(F.expr(_MONTHS_TO.format(month_of(day)))).alias("month")
     )
@@ -37,7 +37,7 @@ def cohort_retention(monthly: "DataFrame", day: date) -> "DataFrame":
         day_literal(day).alias("snapshot_date"),
         "cohort_month",
         F.months_between("month", "cohort_month").cast("int").alias("months_since"),
-        (F.col("month") < this_month).alias("is_complete"),
+        (F.col("month") < first_open).alias("is_complete"),
         "customers",
         "buyers",
         (F.col("buyers") / F.col("customers")).alias("retention"),

@@ -34,11 +34,15 @@ class Fact:
     others: float | None = None
 
 
-def portraits(customers: pd.DataFrame, tags: pd.DataFrame, compared: list[str], day: date) -> list[dict]:
+def portraits(
+    customers: pd.DataFrame, tags: pd.DataFrame, compared: list[str], day: date,
+    cluster_names: dict[str, str] | None = None,
+) -> list[dict]:  # fmt: skip
     """Rows of the segment_portraits contract.
 
     customers  one row each: CUSTOMER_COLUMNS, favourite_category, features of ``compared``, STEPS, revenue and mood
     tags       customer_key, tag
+    cluster_names  segment → what the summary of a cluster begins with
     """
     owner = pd.Index(customers["customer_key"]).get_indexer(tags["customer_key"])
     rows = []
@@ -47,7 +51,8 @@ def portraits(customers: pd.DataFrame, tags: pd.DataFrame, compared: list[str], 
         for segment in sorted(names.dropna().unique(), key=str):
             inside = (names == segment).to_numpy(bool, na_value=False)
             carried = [tags.loc[(owner >= 0) & side[owner], "tag"] for side in (inside, ~inside)]
-            facts = portrait(customers, inside, carried, differences(customers[compared], inside))
+            name = (cluster_names or {}).get(str(segment), "") if kind == "cluster" else ""
+            facts = portrait(customers, inside, carried, differences(customers[compared], inside), name)
             about = {"snapshot_date": day, "segment_kind": kind, "segment": str(segment)}
             rows += [about | vars(fact) for fact in facts]
     return rows
@@ -58,7 +63,9 @@ def _segments(customers: pd.DataFrame, kind: str) -> pd.Series:
     return customers["cluster_id"].astype("Int64").astype("string") if kind == "cluster" else customers[kind]
 
 
-def portrait(customers: pd.DataFrame, inside: np.ndarray, tags: list[pd.Series], apart: list[Difference]) -> list[Fact]:
+def portrait(
+    customers: pd.DataFrame, inside: np.ndarray, tags: list[pd.Series], apart: list[Difference], name: str = ""
+) -> list[Fact]:
     """The facts of one segment, its summary first. ``tags``: of its customers, and of all others, one row a carrier."""
     mine, people = customers[inside], (int(inside.sum()), int((~inside).sum()))
     wanted = [customers.loc[side, "favourite_category"].dropna() for side in (inside, ~inside)]
@@ -70,7 +77,7 @@ def portrait(customers: pd.DataFrame, inside: np.ndarray, tags: list[pd.Series],
         *_mood(mine),
         *_journey(mine),
     ]
-    return [Fact("summary", _summary(told)), *told]
+    return [Fact("summary", f"{name[0].upper()}{name[1:]}. {_summary(told)}" if name else _summary(told)), *told]
 
 
 def _sizes(mine: pd.DataFrame, everybody: pd.DataFrame) -> Iterator[Fact]:

@@ -26,6 +26,7 @@ class Fit:
     scale       mean squared distance of the customers it was fitted on to their centres: memberships' unit
     spare_gain  share of that which one more cluster would have explained
     model       name and version of the model whose embeddings were looked at; None without
+    names       in words, one a cluster; they stay with the ids
     recipe      what else decides when a refit is due: code, settings, what makes the features
     silhouette, stability, refit_agreement, changes: see the table clusters
     """
@@ -44,6 +45,7 @@ class Fit:
     refit_agreement: float | None
     model: tuple[str, int] | None = None
     recipe: str = ""
+    names: tuple[str, ...] = ()
 
     def assigned(self, behaviour: Behaviour) -> "Assigned":
         """The cluster of every customer. softmax(-d² / scale) over d, the distances to the centres."""
@@ -77,7 +79,7 @@ class Fit:
         told = json.loads(file.read_text())
         told["space"] = Space(**{n: np.array(v) if isinstance(v, list) else v for n, v in told["space"].items()})
         told |= {"fitted_on": date.fromisoformat(told["fitted_on"]), "centres": np.array(told["centres"])}
-        told |= {"ids": tuple(told["ids"]), "changes": tuple(told["changes"])}
+        told |= {name: tuple(told.get(name, ())) for name in ("ids", "changes", "names")}
         return cls(**told | {"model": tuple(told["model"]) if told["model"] else None})
 
 

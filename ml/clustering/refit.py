@@ -11,6 +11,7 @@ from ml.clustering.fit import ONE_CLUSTER, Fit
 from ml.clustering.judging import Judge, chosen, judged, stability
 from ml.clustering.matching import agreement, matched_ids
 from ml.clustering.methods import FIND, FINDS_ITS_NUMBER, means, nearest, settled, spread, squared_distances
+from ml.clustering.naming import names_of
 from ml.clustering.settings import ClusterSettings
 from ml.clustering.space import Space, fit_space
 from ml.threads import one_thread
@@ -49,12 +50,14 @@ def fitted(
     labels = nearest(found.places, found.centres)
     ids, next_id = matched_ids(old, labels, len(found.centres), before, settings.least_overlap)
     order = np.argsort(ids)
+    known = {} if before is None else dict(zip(before.ids, before.names, strict=False))
     changes = np.array(_changes(ids, found, before, settings))
     return Fit(
         fitted_on=day, method=found.method, ids=tuple(sorted(ids)), changes=tuple(changes[order].tolist()),
         next_id=next_id, centres=found.centres[order], space=found.space, scale=spread(found.places, found.centres),
         spare_gain=spare_gain, silhouette=found.silhouette, stability=found.stability,
         refit_agreement=None if before is None else agreement(old, labels), model=model, recipe=recipe,
+        names=names_of(tuple(sorted(ids)), found.centres[order], known),
     )  # fmt: skip
 
 

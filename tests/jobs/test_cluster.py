@@ -85,6 +85,9 @@ def test_a_fit_holds_until_it_is_old_and_its_clusters_live_on(shop):
     assert [fitted_on(shop, day) for day in (D, D + timedelta(days=1), month)] == [D, D, month]
     assert [{row["change"] for row in rows(shop, day)} for day in (D, month)] == [{"first"}, {"kept"}]
     assert {row["cluster_id"] for row in rows(shop, D)} == {row["cluster_id"] for row in rows(shop, month)} == {1, 2, 3}
+    named = [{row["cluster_id"]: row["cluster_name"] for row in rows(shop, day)} for day in (D, month)]
+    assert named[0] == named[1]
+    assert len(set(named[0].values())) == 3
     assert rows(shop, month)[0]["refit_agreement"] > 0.95
     assert rows(shop, D)[0]["refit_agreement"] is None
     customers = LakeTable(shop, CUSTOMER_CLUSTERS).read_arrow([D]).to_pandas()

@@ -58,6 +58,13 @@ def test_cohorts_are_counted_by_calendar_month(home, spark):
     assert [r["is_complete"] for r in rows] == [True, True, False, True, False]
 
 
+def test_a_month_is_over_on_its_last_day(home, spark):
+    bought(home, date(2024, 2, 9), ("a", date(2024, 2, 9), 7))
+    for day, over in ((date(2024, 2, 28), [False]), (date(2024, 2, 29), [True]), (date(2024, 3, 1), [True, False])):
+        rows = cohort_retention(monthly_purchases(spark, home, day), day).toArrow().sort_by("months_since")
+        assert rows["is_complete"].to_pylist() == over
+
+
 def test_a_rolled_up_month_tells_the_same_as_its_days(home, spark):
     bought(home, date(2024, 1, 5), ("a", date(2024, 1, 5), 10))
     bought(home, date(2024, 2, 9), ("a", date(2024, 2, 9), 7), ("a", date(2024, 1, 30), 2))

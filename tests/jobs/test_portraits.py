@@ -151,6 +151,14 @@ def test_who_has_no_cluster_is_of_none():
     assert sizes == {"1": 10}
 
 
+def test_the_summary_of_a_cluster_begins_with_its_name():
+    people, tags = shop()
+    rows = portraits(people, tags, [], DAY, {"1": "buys often"})
+    told = {r["segment"]: r["words"] for r in rows if (r["segment_kind"], r["fact"]) == ("cluster", "summary")}
+    assert told["1"].startswith("Buys often. 10 customers, ")
+    assert told["2"].startswith("30 customers, ")
+
+
 def test_tags_of_strangers_are_nobodys():
     people, tags = shop()
     more = pd.concat([tags, pd.DataFrame({"customer_key": ["gone"] * 3, "tag": ["bulk_buyer"] * 3})])

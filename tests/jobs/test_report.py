@@ -12,7 +12,7 @@ from expectations.lifecycle import STAGE_TRANSITIONS
 from expectations.offers import NEXT_ACTIONS, RECOMMENDATIONS
 from expectations.outcomes import COHORT_RETENTION, DATA_QUALITY, MODEL_PERFORMANCE
 from expectations.portraits import SEGMENT_PORTRAITS
-from expectations.segments import CUSTOMER_SEGMENTS
+from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
 from expectations.watch import CHURN_WATCHLIST, RISK_ALERTS
 from jobs import report
 from jobs.day_report.svg import TALL, sankey
@@ -119,6 +119,20 @@ def test_a_day_of_segments_alone_says_what_is_not_there(home, write):
     assert "held." not in text  # no check was judged
     assert "what became of its rows" not in text
     assert pieces.open == []
+
+
+def test_a_shop_that_knows_nobody_yet_has_a_page(home, write):
+    write(CUSTOMER_SEGMENTS)
+    text, pieces = made(home)
+    assert "No customer is known yet; not published." in text
+    assert pieces.open == []
+
+
+@pytest.mark.parametrize(("rule", "said"), [("four_level", "how likely customers are to buy"), ("fixed", "amounts")])
+def test_the_page_says_what_tiers_go_by(home, write, rule, said):
+    write(CUSTOMER_SEGMENTS, customer("a"))
+    write(SEGMENT_SETTINGS, {"name": "value_rule", "text": rule}, {"name": "cluster.method", "text": "kmeans"})
+    assert said in made(home)[0]
 
 
 def test_a_day_without_segments_is_refused(home, write):

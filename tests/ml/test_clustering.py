@@ -14,6 +14,7 @@ from ml.clustering.fit import ONE_CLUSTER, Fit
 from ml.clustering.judging import Judge, Judged, chosen
 from ml.clustering.matching import agreement, matched_ids
 from ml.clustering.methods import FIND, nearest
+from ml.clustering.naming import WORDS, names_of
 from ml.clustering.refit import fitted
 from ml.clustering.settings import DESCRIPTIONS, ClusterSettings
 from ml.clustering.space import THEME_WEIGHTS, fit_space
@@ -294,3 +295,33 @@ def test_every_number_that_decides_is_described():
 def test_settings_that_cannot_be_are_refused(wrong, told):
     with pytest.raises(ValueError, match=told):
         ClusterSettings(**wrong)
+
+
+# ---- names
+
+
+def centre(**deviations: float) -> np.ndarray:
+    """A centre so many standard deviations from the average customer."""
+    found = np.zeros(len(MEASURES))
+    for name, value in deviations.items():
+        found[NAMES.index(f"{name}_365d")] = value
+    return found * THEME_WEIGHTS
+
+
+def test_a_cluster_is_named_by_what_sets_it_apart_most_one_word_a_theme():
+    often = centre(purchase_days=1.2, average_order_amount=-1.1, night_share=0.5, session_count=-0.9)
+    found = names_of((1, 2), np.array([often, centre(open_rate=0.1)]), {})
+    assert found == ("buys often, visits rarely", "average customers")
+
+
+def test_a_name_stays_with_its_id_and_no_two_are_alike():
+    often = centre(purchase_days=1.2, session_count=0.9, night_share=0.5)
+    found = names_of((3, 4, 5, 6), np.array([often] * 4), {4: "buys often, visits often", 9: "gone"})
+    assert found == ("buys often, visits often, at night", "buys often, visits often",
+                     "buys often, visits often (5)", "buys often, visits often (6)")  # fmt: skip
+
+
+def test_every_measure_has_words():
+    assert set(WORDS) == set(NAMES)
+    words = [word for pair in WORDS.values() for word in pair]
+    assert len(set(words)) == len(words)
