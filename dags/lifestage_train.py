@@ -1,40 +1,67 @@
-"""Train and compare models as of one cutoff, and promote the best if it beats the champion. Runs when started.
+"""Train and compare models as of one cutoff, and promote the best if it beats the champion.
+
+**When.** Each time the daily line has published, on the asset `lifestage://marts/customer_segments`: so it needs no
+hour of its own, sees a whole day, and does not take the machine from the daily line. `training_due` asks `python -m ml
+due` and skips the rest where nothing speaks for a training; its log lists the reasons for and against. Started by hand
+it asks too, unless `force` is ticked.
 
 **Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured: 30 days (the label window) before
-the business date. The business date is parameter `ds`, else the last day that was over when the run was started.
+the business date. The business date is parameter `ds`, else the day that was published, else the last day that was over
+when the run was started.
 
 Features as of the cutoff and of the earlier ones it learns from are built where they are missing or stale; those of the
 cutoff pass their gate before anything is trained on them. Sequences of events are built likewise if the setting
 `model.models` names a model that reads them; else that task ends at once. The best model on validation becomes champion
 where it is shown to beat the champion and stays within its bounds; else the log and the runs say why not. `python -m ml
-promote NAME/VERSION` and `python -m ml rollback` are a person's ways; `python -m ml due` says when a training is due.
+promote NAME/VERSION` and `python -m ml rollback` are a person's ways.
+
+**When it fails.** The marts keep the champion that they have, so it can wait for the morning. `train` with exit 65 says
+which day or feature lacks, with 75 that MLflow did not answer (tried again by itself). After mending clear the task.
 """
 
 from datetime import timedelta
 
-from lifestage_airflow.dag import CUTOFF, day_param, lifestage_dag
-from lifestage_airflow.operators import JobOperator
+from airflow.sdk import Param
+from lifestage_airflow.assets import mart
+from lifestage_airflow.dag import CUTOFF, DS, ENGINE, day_param, lifestage_dag
+from lifestage_airflow.gates import JobGate
+from lifestage_airflow.operators import JobOperator, TrainOperator
 
 with lifestage_dag(
     "lifestage_train",
     __doc__,
+    schedule=[mart("customer_segments")],
     tags=["training"],
     params={
         "cutoff": day_param("Last day that features may see, YYYY-MM-DD. Empty: 30 days before `ds`."),
-        "ds": day_param("Business date, YYYY-MM-DD. Empty: the last day that is over."),
+        "ds": day_param("Business date, YYYY-MM-DD. Empty: the day published, else the last day that is over."),
+        "budget": Param(
+            "quick", type="string", enum=["quick", "full"], title="Budget",
+            description_md="`quick`: one seed, a small search. `full`: a larger search, five seeds for networks.",
+        ),
+        "force": Param(
+            False, type="boolean", title="Train in any case", description_md="Else only if `python -m ml due` says so."
+        ),
     },
-):
+):  # fmt: skip
+    training_due = JobGate(
+        task_id="training_due", arguments=["ml", "due", "--ds", DS], no="due: no", is_open="{{ params.force }}"
+    )
     build_features = JobOperator(
-        task_id="build_features", arguments=["jobs", "build_features", "--for-training", CUTOFF, "--skip-unchanged"]
+        task_id="build_features",
+        arguments=["jobs", "build_features", "--for-training", CUTOFF, "--skip-unchanged"],
+        **ENGINE,
     )
     validate_features = JobOperator(
-        task_id="validate_features", arguments=["jobs", "validate", "--table", "features", "--ds", CUTOFF]
+        task_id="validate_features", arguments=["jobs", "validate", "--table", "features", "--ds", CUTOFF], **ENGINE
     )
     build_sequences = JobOperator(
         task_id="build_sequences", arguments=["jobs", "build_sequences", "--for-training", CUTOFF, "--skip-unchanged"]
     )
-    train = JobOperator(
-        task_id="train", arguments=["ml", "train", "--cutoff", CUTOFF], execution_timeout=timedelta(hours=12)
+    train = TrainOperator(
+        task_id="train",
+        arguments=["ml", "train", "--cutoff", CUTOFF, "--budget", "{{ params.budget }}"],
+        execution_timeout=timedelta(hours=12),
     )
 
-    build_features >> validate_features >> build_sequences >> train
+    training_due >> build_features >> validate_features >> build_sequences >> train

@@ -22,6 +22,7 @@ from jobs.lake import LakeTable
 from jobs.local.processes import only_run
 from jobs.local.stages import Stages
 from jobs.marts.warehouse import READER, connect
+from jobs.open_day import is_closed
 from jobs.reading.mapping import Mapping, load_mapping
 
 SAMPLE = "complete_journey"
@@ -143,6 +144,8 @@ def is_published(home: Home, mapping: Mapping, day: date) -> bool:
     features, scores = (LakeTable(home, table) for table in (FEATURES, SCORES))
     if not (is_unchanged(home, day, deliveries(home, mapping, day)) and aggregate.is_fresh(home, day)):
         return False
+    if is_closed(home, day):  # it is noted, and the marts have no such day
+        return True
     if not (build_features.is_fresh(home, day) and scores.written_at(day) > features.written_at(day)):
         return False
     if not (cluster.is_fresh(home, day) and segment.is_fresh(home, day)):

@@ -9,12 +9,14 @@ import http.client
 import json
 import logging
 import os
+import subprocess
 import sys
 import urllib.parse
 import urllib.request
 from datetime import datetime
 
-from expectations.errors import UnavailableError
+from expectations.errors import SetupError, UnavailableError
+from expectations.version import REPOSITORY
 from jobs.arguments import add_engine, job_parser
 from jobs.home import Home
 from jobs.local.airflow_env import ADMIN, AIRFLOW_BIN, admin_password, environment, migrate
@@ -49,12 +51,24 @@ def main(args: argparse.Namespace) -> None:
     home.sources  # noqa: B018 - a home that was never set up has nothing to show
     ensure_running(home, started_by="up")
     migrate(home)
+    write_pools(home)
     before = running(home)
     wanted = services(home, before, args)
     wanted = [service for service in wanted if service.name not in before]
     if wanted:
         print(f"starting {', '.join(service.name for service in wanted)} …", flush=True)
     print(summary(home, set(before), launch(home, wanted)))
+
+
+def write_pools(home: Home) -> None:
+    """The pools that tasks name: Airflow runs no task whose pool it does not know."""
+    done = subprocess.run(
+        [AIRFLOW_BIN / "python", "-m", "lifestage_airflow.pools"],
+        env=environment(home) | {"PYTHONPATH": str(REPOSITORY / "plugins")}, cwd=REPOSITORY,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SetupError(f"Airflow's pools could not be written: {done.stderr.strip().splitlines()[-1:]}")
 
 
 def services(home: Home, before: dict[str, Record], args: argparse.Namespace) -> list[Service]:

@@ -115,6 +115,8 @@ SECTIONS = (
     "tags",
     "recommendations",
     "publish",
+    "maintain",
+    "keep_days",
     "model",
     "promotion",
     "due",

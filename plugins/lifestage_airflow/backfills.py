@@ -1,24 +1,26 @@
-"""A backfill of the daily line runs its days one after another, whatever it was asked for."""
+"""A backfill of the daily line keeps two days under way, in the order of days, whatever it was asked for."""
 
 from airflow.models.backfill import Backfill
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapper
 
-ONE_BY_ONE = "lifestage_daily"
+DAILY = "lifestage_daily"
+MOST_DAYS = 2
+"""A day's files and features beside the segments of the day before: a third day would have nothing to do but wait."""
 
 
-def one_by_one(mapper: Mapper, connection: Connection, backfill: Backfill) -> None:
-    """A day's stages read what the day before has left, and Airflow lets a backfill pass the DAG's own limit of one.
+def few_at_once(mapper: Mapper, connection: Connection, backfill: Backfill) -> None:
+    """A day's stages read what the day before has left (gates.DayBefore), and Airflow's default is ten days at once.
 
-    ``depends_on_past`` would not do: a later run that waits for a failed one holds the DAG's only place, so that the
-    failed one could never be cleared.
+    ``depends_on_past`` would not do: a later run that waits for a failed one holds a place, and two of them hold all,
+    so that the failed one could never be cleared.
     """
-    if backfill.dag_id == ONE_BY_ONE:
-        backfill.max_active_runs = 1
+    if backfill.dag_id == DAILY:
+        backfill.max_active_runs = min(backfill.max_active_runs, MOST_DAYS)
 
 
 def watch_backfills() -> None:
     """Sees every backfill before it is stored. Airflow loads this plugin before it makes one: the timetable is here."""
-    if not event.contains(Backfill, "before_insert", one_by_one):
-        event.listen(Backfill, "before_insert", one_by_one)
+    if not event.contains(Backfill, "before_insert", few_at_once):
+        event.listen(Backfill, "before_insert", few_at_once)

@@ -8,14 +8,18 @@ import jinja2
 from airflow.sdk import DAG, Param
 from airflow.sdk import timezone as utc
 
-from lifestage_airflow.alerts import alert_on_failure
+from lifestage_airflow import pools
+from lifestage_airflow.alerts import AlertNotifier, targets
 from lifestage_airflow.days import business_date, matured_cutoff
 from lifestage_airflow.schedule import ZONE
 
 START = datetime(2010, 1, 1, tzinfo=utc.utc)
 """Fixed: before the first day of any shop so far. Nothing catches up, so it only bounds backfills."""
-DS = "{{ business_date(params, dag_run) }}"
-CUTOFF = "{{ matured_cutoff(params, dag_run) }}"
+DS = "{{ business_date(params, dag_run, triggering_asset_events) }}"
+CUTOFF = "{{ matured_cutoff(params, dag_run, triggering_asset_events) }}"
+
+ENGINE = {"uses_engine": True, "pool": pools.ENGINE}
+"""What a task says whose job takes ``--engine``."""
 
 DEFAULTS = {
     "owner": "lifestage",
@@ -26,7 +30,7 @@ DEFAULTS = {
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=2),
-    "on_failure_callback": alert_on_failure,
+    "on_failure_callback": AlertNotifier("failed"),
 }
 
 
@@ -37,6 +41,7 @@ def day_param(description: str) -> Param:
 
 def lifestage_dag(dag_id: str, doc: str, *, tags: list[str], params: dict[str, Param], **changes: Any) -> DAG:
     """A DAG with the project's rules. ``doc`` is the module's docstring, shown in the UI."""
+    targets()  # a wrong one is an import error today, not an alert that never came
     settings = {
         "schedule": None,
         "start_date": START,

@@ -1,5 +1,6 @@
 """Which business date a run speaks of. Pure functions, called from templates."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,8 +11,9 @@ LABEL_WINDOW_DAYS = 30
 """Length of the window after a cutoff in which purchases count as labels."""
 
 
-def business_date(params: dict, dag_run: Any, timezone: str = "UTC") -> date:
-    """The parameter ``ds``, else the first day of the run's data interval in the shop's time zone.
+def business_date(params: dict, dag_run: Any, events: Mapping | None = None, timezone: str = "UTC") -> date:
+    """The parameter ``ds``, else the day that the asset events which started the run speak of, else the first day of
+    the run's data interval in the shop's time zone.
 
     A run that has no interval (none was asked for, or the DAG has no schedule) means the last day that was over when
     it was due. AirflowFailException where logical date and interval contradict each other, since a guess would rewrite
@@ -19,6 +21,10 @@ def business_date(params: dict, dag_run: Any, timezone: str = "UTC") -> date:
     """
     if params.get("ds"):
         return date.fromisoformat(params["ds"])
+    if published := [
+        event.extra["ds"] for each in (events or {}).values() for event in each if "ds" in (event.extra or {})
+    ]:
+        return date.fromisoformat(max(published))
     zone = ZoneInfo(timezone)
     start, end, logical = dag_run.data_interval_start, dag_run.data_interval_end, dag_run.logical_date
     if start is None or logical is None or start == end:
@@ -36,8 +42,8 @@ def _follows(end: datetime, logical: datetime) -> bool:
     return end <= logical < end + timedelta(hours=25)
 
 
-def matured_cutoff(params: dict, dag_run: Any, timezone: str = "UTC") -> date:
+def matured_cutoff(params: dict, dag_run: Any, events: Mapping | None = None, timezone: str = "UTC") -> date:
     """The parameter ``cutoff``, else the latest day whose label window is over at the end of the business date."""
     if params.get("cutoff"):
         return date.fromisoformat(params["cutoff"])
-    return business_date(params, dag_run, timezone) - timedelta(days=LABEL_WINDOW_DAYS)
+    return business_date(params, dag_run, events, timezone) - timedelta(days=LABEL_WINDOW_DAYS)

@@ -1,4 +1,7 @@
-"""When the daily line runs: the one place that reads $LIFESTAGE_TIMEZONE and $LIFESTAGE_DAILY_AT."""
+"""When the daily line runs and has to be done.
+
+The one place that reads $LIFESTAGE_TIMEZONE, $LIFESTAGE_DAILY_AT and $LIFESTAGE_PUBLISH_BY.
+"""
 
 import os
 import re
@@ -23,7 +26,24 @@ def read_delay(text: str) -> timedelta:
     return timedelta(hours=hours, minutes=minutes)
 
 
+def read_due(text: str, start: timedelta) -> timedelta | None:
+    """Hours after the end of a day, as time after it; None for nothing. ValueError for anything else.
+
+    ``start``: when the run begins, counted likewise; it cannot have ended by then.
+    """
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,3}(\.\d+)?", text) or timedelta(hours=float(text)) <= start:
+        raise ValueError(
+            f"LIFESTAGE_PUBLISH_BY={text!r} is no number of hours after the end of the day and after the run's start "
+            f"({start} after it); give one such as 6 or 7.5"
+        )
+    return timedelta(hours=float(text))
+
+
 ZONE = read_zone(os.environ.get("LIFESTAGE_TIMEZONE") or "UTC")
 """Time zone of the business days."""
 DELAY = read_delay(os.environ.get("LIFESTAGE_DAILY_AT") or "00:00")
 """How long after the end of its day, there, a scheduled run starts: when the shop's files have landed."""
+DUE = read_due(os.environ.get("LIFESTAGE_PUBLISH_BY") or "", DELAY)
+"""How long after the end of its day a scheduled run has to have ended; None: nobody waits for it."""

@@ -20,9 +20,9 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{SCRATCH}/airflow.db",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(SCRATCH / "logs"),
 }
+for name in [name for name in os.environ if name.startswith("LIFESTAGE_")]:
+    os.environ.pop(name)
 os.environ |= {"LIFESTAGE_HOME": str(SCRATCH / "home"), "AIRFLOW_CONN_LIFESTAGE_ENGINE": "generic://sail"}
-for name in ("LIFESTAGE_PYTHON", "LIFESTAGE_ENGINE", "LIFESTAGE_TIMEZONE", "LIFESTAGE_DAILY_AT"):
-    os.environ.pop(name, None)
 
 
 def pytest_unconfigure(config):
@@ -59,6 +59,22 @@ def metadata(dags):
     return create_session
 
 
+@pytest.fixture
+def stored(metadata):
+    """Makes a DAG of the test's own known to the metadata database, as the DAG processor does."""
+
+    def store(dag):
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+        bag = DagBag(dag_folder=os.devnull, bundle_name="dags-folder")
+        dag.relative_fileloc = "of_a_test.py"
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        return dag
+
+    return store
+
+
 def write_program(path: Path, code: str) -> None:
     """An executable that runs ``code`` under this interpreter, whose own path may hold spaces: a #! line may not."""
     source = path.with_name(f"{path.name}.py")
@@ -78,3 +94,23 @@ def interpreter(tmp_path, monkeypatch):
         return path
 
     return make
+
+
+@pytest.fixture
+def run_dag(metadata):
+    """Runs a DAG that no file holds, through Airflow's own task runner."""
+    from datetime import UTC, datetime
+
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    def go(dag):
+        bag = DagBag(dag_folder=os.devnull, bundle_name="dags-folder")
+        bag.bag_dag(dag)
+        dag.fileloc = __file__
+        bag.dags[dag.dag_id].relative_fileloc = "test.py"
+        DagBundlesManager().sync_bundles_to_db()
+        sync_bag_to_db(bag, "dags-folder", None)
+        return dag.test(logical_date=datetime(2017, 5, 1, tzinfo=UTC))
+
+    return go

@@ -92,7 +92,7 @@ def test_run_by_hand_on_the_command_line(metadata):
 
 
 def test_backfill(metadata):
-    """Its runs are of the days asked for, and one at a time: Airflow's own default is ten at once."""
+    """Its runs are of the days asked for, and two at a time: Airflow's own default is ten at once."""
     from airflow.models.backfill import Backfill, _create_backfill
     from airflow.models.dagrun import DagRun
     from sqlalchemy import select
@@ -102,7 +102,7 @@ def test_backfill(metadata):
         reverse=False, dag_run_conf=None, triggering_user_name="test",
     )  # fmt: skip
     with metadata() as session:
-        assert session.get(Backfill, backfill.id).max_active_runs == 1
+        assert session.get(Backfill, backfill.id).max_active_runs == 2
         runs = session.scalars(select(DagRun).where(DagRun.backfill_id == backfill.id).order_by(DagRun.logical_date))
         assert [business_date({}, run) for run in runs] == [date(2017, 6, 29), date(2017, 6, 30), date(2017, 7, 1)]
 
@@ -120,7 +120,7 @@ def test_a_run_starts_at_the_time_given_after_its_day_and_keeps_the_day():
         data_interval_start=info.data_interval.start, data_interval_end=info.data_interval.end,
         logical_date=info.logical_date, run_after=info.run_after,
     )  # fmt: skip
-    assert business_date({}, run, "Europe/Berlin") == date(2017, 12, 30)
+    assert business_date({}, run, timezone="Europe/Berlin") == date(2017, 12, 30)
     # Unpaused in the hours between, it waits for the same time of the day that has just ended.
     first = timetable.next_dagrun_info(
         last_automated_data_interval=None, restriction=TimeRestriction(utc(2010, 1, 1), None, catchup=False)
@@ -185,7 +185,7 @@ def test_a_moment_means_the_last_local_day_that_was_over(moment, name):
     local = moment.astimezone(ZoneInfo(name))
     is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
     expected = local.date() if is_midnight else local.date() - timedelta(days=1)
-    assert business_date({}, run, name) == expected
+    assert business_date({}, run, timezone=name) == expected
 
 
 @given(st.dates(date(2011, 1, 1), date(2030, 1, 1)), st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))

@@ -21,11 +21,14 @@ print("progress goes to the error stream", file=sys.stderr)
 if sys.argv[2:4] == ["ml", "resolve"]:
     print("looking up the champion")
     print("lifestage_behaviour/3")
+answers = {"open_day": "open: files are there", "list_warnings": "no check warned", "due": "due: yes"}
+print(answers.get(sys.argv[3], ""))
 """
 DAY = datetime(2017, 12, 30, tzinfo=UTC)
 RUNS = {
     "lifestage_daily": {},
     "lifestage_train": {"ds": "2017-12-30"},
+    "lifestage_maintenance": {"ds": "2017-12-30"},
     "lifestage_setup": {"source": "online_retail", "first": "2010-12-01", "last": "2011-12-06"},
 }
 
@@ -42,16 +45,20 @@ def test_commands(dag_id, dags, metadata, interpreter, notes):
     interpreter(NOTE)
     run = dags[dag_id].test(logical_date=DAY, run_conf=RUNS[dag_id])
     assert str(run.state) == "success"
-    instances = {ti.task_id: ti for ti in run.get_task_instances()}
-    order = sorted(instances.values(), key=lambda ti: ti.start_date)
-    called = dict(zip((ti.task_id for ti in order), notes(), strict=True))
-    assert called.keys() == set(dags[dag_id].task_ids)
+    order = sorted(run.get_task_instances(), key=lambda ti: ti.start_date)
+    assert {ti.task_id for ti in order} == set(dags[dag_id].task_ids)
+    called = dict(zip((ti.task_id for ti in order if ti.task_id in commands(dags[dag_id])), notes(), strict=True))
     for task_id, argv in called.items():
         _compare(GOLDEN / f"{dag_id}.{task_id}.txt", shlex.join(["python", *argv]) + "\n")
 
 
+def commands(dag) -> list[str]:
+    """Tasks that run a job: all but those that wait for the day before."""
+    return [task.task_id for task in dag.tasks if task.task_type != "DayBefore"]
+
+
 def test_no_golden_file_is_left_over(dags):
-    expected = {f"{dag_id}.{task_id}.txt" for dag_id, dag in dags.items() for task_id in dag.task_ids}
+    expected = {f"{dag_id}.{task_id}.txt" for dag_id, dag in dags.items() for task_id in commands(dag)}
     assert {path.name for path in GOLDEN.glob("*")} == expected
 
 

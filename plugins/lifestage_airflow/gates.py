@@ -1,0 +1,70 @@
+"""Tasks that decide whether a run goes on, and when."""
+
+from collections.abc import Sequence
+
+from airflow.sdk import BaseSensorOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from lifestage_airflow.alerts import AlertNotifier
+from lifestage_airflow.operators import JobOperator
+
+ENDED = {"success", "skipped", "failed", "upstream_failed", "removed"}
+
+
+class JobGate(JobOperator):
+    """Asks a job whether the run goes on; if its last line says no, all that follows is skipped, and nothing failed.
+
+    :param no: how the last line of standard output begins if the answer is no.
+    :param is_open: templated; where it renders to "True", a person has answered and the job is not asked.
+    """
+
+    template_fields: Sequence[str] = (*JobOperator.template_fields, "is_open")
+
+    def __init__(self, *, no: str, is_open: str = "", **kwargs) -> None:
+        super().__init__(push_last_line=True, **kwargs)
+        self.no, self.is_open = no, is_open
+
+    def execute(self, context: Context) -> None:
+        if self.is_open == "True":
+            self.log.info("not asked: the run was started to go on in any case")
+            return
+        said = super().execute(context) or ""
+        if said.startswith(self.no):
+            raise AirflowSkipException(said)
+
+
+class WarnOperator(JobOperator):
+    """Runs a job that lists what warns; unless its last line begins with ``none``, that line is sent as an alert."""
+
+    def __init__(self, *, none: str, **kwargs) -> None:
+        super().__init__(push_last_line=True, **kwargs)
+        self.none = none
+
+    def execute(self, context: Context) -> None:
+        said = super().execute(context) or ""
+        if not said.startswith(self.none):
+            AlertNotifier("warned", said)(context)
+
+
+class DayBefore(BaseSensorOperator):
+    """Waits while the run of the day before is on its way to ``task``: what follows reads what that one leaves.
+
+    Where it has ended, failed, stands still in the queue or never was, nothing is waited for: a job says itself if it
+    lacks something, and a run that waited for a failed one would keep the place in which that one is to be mended.
+
+    :param task: a task of this DAG.
+    """
+
+    def __init__(self, *, task: str, **kwargs) -> None:
+        super().__init__(mode="poke", poke_interval=2.0, **kwargs)
+        self.task = task
+
+    def poke(self, context: Context) -> bool:
+        ti = context["ti"]
+        before = ti.get_previous_dagrun()
+        if before is None or before.state != "running":
+            return True
+        states = ti.get_task_states(dag_id=before.dag_id, task_ids=[self.task], run_ids=[before.run_id])
+        state = states.get(before.run_id, {}).get(self.task)
+        self.log.info("%s of %s: %s", self.task, before.run_id, state)
+        return state in ENDED
