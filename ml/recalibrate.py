@@ -12,13 +12,17 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from expectations.behaviour import CUSTOMER_DAY, FEATURES
 from expectations.segments import SCORES
 from ml.calibrate import Calibration, calibration
-from ml.cohorts import label, load_inputs, read_purchases
-from ml.examples import Examples
+from ml.cohorts import INPUT_COLUMNS, inputs_of, is_eligible, label, read_purchases
+from ml.examples import Examples, Inputs
 from ml.home import HomePath, partition_days, partition_folder
+from ml.partitions import files_of, read_rows
+from ml.protocols import Population
 from ml.ready import label_days, missing_sequences
 
 if TYPE_CHECKING:
@@ -98,9 +102,18 @@ def newest_matured(predictor: "Predictor", day: date, home: HomePath = None) -> 
 
 def matured_examples(about: "About", cutoff: date, day: date, home: HomePath = None) -> Examples:
     """MOST_ROWS eligible customers of ``cutoff`` at most, with labels as known at the end of ``day``."""
-    inputs = load_inputs(cutoff, home, about.population)
-    inputs = inputs.rows(np.arange(0, len(inputs), max(1, -(-len(inputs) // MOST_ROWS))))
+    inputs = load_some(cutoff, about.population, home)
     return label(inputs, cutoff, day, about.horizons, read_purchases(cutoff, day, home))
+
+
+def load_some(cutoff: date, population: Population, home: HomePath = None) -> Inputs:
+    """As ``load_inputs``, of MOST_ROWS customers at most; a file in memory at a time."""
+    told = read_rows(FEATURES, [cutoff], ["customer_key", "frequency_days", "recency_days"], home)
+    keys = np.sort(told.filter(is_eligible(told, population))["customer_key"].to_numpy())
+    chosen = pa.array(keys[:: max(1, -(-len(keys) // MOST_ROWS))], pa.string())
+    files = files_of(FEATURES, [cutoff], list(INPUT_COLUMNS), home)
+    parts = [part.filter(pc.is_in(part["customer_key"], value_set=chosen)) for part in files]
+    return inputs_of(pa.concat_tables(parts, promote_options="permissive").sort_by("customer_key"), cutoff, home)
 
 
 def renewed(predictor: "Predictor", matured: Examples) -> "Predictor":

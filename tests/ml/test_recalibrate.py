@@ -135,7 +135,8 @@ def test_a_day_scored_again_is_calibrated_as_it_was(home, predictor):
 
 
 def test_many_customers_are_looked_at_in_part(home, predictor, monkeypatch):
-    whole = matured_examples(predictor.about, CUTOFF, MATURED, home)
+    whole, everybody = matured_examples(predictor.about, CUTOFF, MATURED, home), PROTOCOL.population
+    np.testing.assert_array_equal(whole.inputs.features, load_inputs(CUTOFF, home, everybody).features)
     monkeypatch.setattr("ml.recalibrate.MOST_ROWS", 100)
     some = matured_examples(predictor.about, CUTOFF, MATURED, home)
     assert 50 <= len(some) <= 100

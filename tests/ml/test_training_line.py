@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,12 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from expectations.behaviour import FEATURES
 from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.segments import SCORES
 from ml import metrics, promote, resolve, rollback, train
 from ml.due_checks import findings
 from ml.plan import KIND, Plan
 from ml.predict import load_frame, load_predictor, saved_folder
+from ml.recalibrate import as_scored
 from ml.registry import CHALLENGER, CHAMPION, MODEL_NAME, champion
 from ml.runs import Fitted, Logged
 from ml.scores import score_columns
@@ -288,6 +290,36 @@ def test_scoring_again_gives_the_same_bytes_and_every_column(trained, cutoff):
     assert rows.notna().all().all()
     assert (rows["clv_365d"] >= rows["expected_spend_90d"]).all()
     assert rows["is_clv_extrapolated"].all(), "nobody has been known for a year"
+
+
+def test_a_scored_day_is_calibrated_on_the_window_that_is_over(trained, shop, cutoff, tmp_path, write_partition):
+    from jobs import score
+    from jobs.home import Home
+    from jobs.lake import LakeTable
+
+    # The home one window later, beside the other: its features are no study's.
+    day, lake = cutoff + timedelta(days=30), tmp_path / "lake"
+    (lake / "features").mkdir(parents=True)
+    (lake / "customer_day").symlink_to(trained / "lake" / "customer_day")
+    for snapshot in (trained / "lake" / "features").iterdir():
+        (lake / "features" / snapshot.name).symlink_to(snapshot)
+    for file in ("shop.json", "mlflow/tracking_uri"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text((trained / file).read_text())
+    write_partition(tmp_path, FEATURES, day, shop.features(day))
+    run(score, "--home", str(tmp_path), "--ds", str(day), "--model", f"{MODEL_NAME}/1")
+    recipe = json.loads((lake / SCORES.folder(day) / "_recipe").read_text())
+    assert (recipe["calibrated_on"], recipe["customers"]) == (
+        str(cutoff),
+        int((shop.features(cutoff)["frequency_days"] > 0).sum()),
+    )
+    rows = LakeTable(Home(tmp_path), SCORES).read_arrow([day])["purchase_probability_30d"].to_numpy()
+    trained_as, frame = load_predictor(MODEL_NAME, 1, tmp_path), load_frame(day, tmp_path)
+    told = [
+        one.predict(frame, day).probability(30).round(6) for one in (as_scored(trained_as, day, tmp_path), trained_as)
+    ]
+    assert (rows == told[0]).all()
+    assert np.abs(rows - told[1]).max() > 1e-4
 
 
 def test_predictor_names_features_that_differ(trained, cutoff):
