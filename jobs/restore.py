@@ -1,0 +1,155 @@
+"""Bring back what `backup` kept: into a new home, or with --replace over one that is there.
+
+Checks the backup first, and reads every view as bi_reader in the end: as many rows as were kept. Where the backup holds
+no secrets, put <home>/secrets/customer_key there first; passwords of roles are made anew.
+"""
+
+import argparse
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from expectations.errors import DataError, SetupError
+from jobs.arguments import job_parser
+from jobs.home import Home
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from jobs.backups.manifest import Manifest
+
+log = logging.getLogger(__name__)
+
+SHARES_HOME = False  # it needs the home alone
+WAIT_S = 60
+LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("logged_models", "artifact_location"),
+)
+"""Where MLflow keeps the places of files, as whole addresses."""
+
+
+def arg_parser() -> argparse.ArgumentParser:
+    parser = job_parser("restore", __doc__)
+    parser.add_argument("--from", dest="folder", type=Path, required=True, metavar="DIR", help="what backup wrote")
+    parser.add_argument("--replace", action="store_true", help="over what the home, warehouse and MLflow hold now")
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    from jobs import setup
+    from jobs.backups import manifest, stores
+    from jobs.home_lock import home_alone
+
+    home, folder = Home.from_environment(args.home), args.folder.resolve()
+    kept = manifest.read(folder)
+    home.run.mkdir(parents=True, exist_ok=True)
+    with home_alone(home, WAIT_S):
+        _refuse_other_key(home, folder, kept)
+        if not args.replace and (home.path / "shop.json").exists():
+            raise SetupError(
+                f"{home.path} is a shop's home: give another by --home, or --replace to put it aside for good"
+            )
+        _files(home, folder, kept)
+        setup.set_up(home)
+        _warehouse(home, folder, kept, args.replace)
+        _mlflow(home, folder, kept, args.replace)
+        setup.set_up(home)  # views and rights as today's code has them
+        found = stores.rows_of_views(home)
+    if less := {name: rows for name, rows in kept.rows.items() if found.get(name) != rows}:
+        shown = ", ".join(f"{name}: {found.get(name)} rows, kept were {rows}" for name, rows in less.items())
+        raise DataError(f"the views are not as they were: {shown}")
+    print(f"{home.path}: {', '.join(kept.parts)} of {kept.made_at}; {sum(found.values()):,} rows in {len(found)} views")
+
+
+def _refuse_other_key(home: Home, folder: Path, kept: "Manifest") -> None:
+    """Before anything is touched: data without their key are lost to whoever links them."""
+    from jobs.reading.keys import VARIABLE, CustomerKeys, secret_bytes
+
+    files = (folder / "secrets" / "customer_key", home.secrets / "customer_key")
+    text = os.environ.get(VARIABLE) or next((file.read_text().strip() for file in files if file.is_file()), "")
+    found = CustomerKeys(secret_bytes(text, VARIABLE)).key_id if text else None
+    if kept.key_id and found != kept.key_id:
+        raise SetupError(
+            f"the backup's customers are keyed under key {kept.key_id}, the key here is {found or 'missing'}: put it "
+            f"into {files[1]} first"
+        )
+
+
+def _files(home: Home, folder: Path, kept: "Manifest") -> None:
+    from jobs.backups.stores import FILES, artifacts
+
+    places = {name: home.path / name for name in ("lake", "vault")} | {"artifacts": artifacts(home)}
+    for name, place in places.items():
+        if name in kept.parts:
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(folder / name, place)
+    home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in (folder / "secrets").glob("*"):
+        # A server that is there goes by the passwords that it has.
+        if file.name == "customer_key" or not (home.secrets / file.name).exists():
+            shutil.copy2(file, home.secrets / file.name)
+    for name in (name for name in FILES if (folder / name).is_file()):
+        shutil.copy2(folder / name, home.path / name)
+    for private in (home.secrets, home.vault):
+        if private.is_dir():
+            private.chmod(0o700)
+
+
+def _warehouse(home: Home, folder: Path, kept: "Manifest", replace: bool) -> None:
+    from jobs.backups import dumps, stores
+    from jobs.marts.warehouse import WRITER, connect_to
+
+    address = stores.warehouse_uri(home)
+    with connect_to(address, "its administrator", "of the warehouse", autocommit=True) as connection:
+        if not replace and connection.execute("select from marts.publish_log limit 1").rowcount:
+            raise SetupError("the warehouse holds published days: give --replace to put what was kept in their place")
+        server = connection.info.server_version // 10000
+        for schema in (*stores.WAREHOUSE_SCHEMAS, *stores.VAULT_SCHEMAS):
+            connection.execute(f"drop schema {schema} cascade")
+    for name, role in (("warehouse", WRITER), ("vault", "")):
+        file = f"{name}.dump"
+        dumps.restore(address, folder / file, server, int(kept.tools[file]), role)
+        log.info("%s is back", name)
+
+
+def _mlflow(home: Home, folder: Path, kept: "Manifest", replace: bool) -> None:
+    from jobs.backups import dumps, stores
+    from jobs.marts.warehouse import connect_to
+
+    store = stores.mlflow_store(home)
+    if "mlflow" not in kept.parts:
+        return
+    if (folder / "mlflow.db").is_file() != store.startswith("sqlite"):
+        raise SetupError("the backup's MLflow database is of another kind than MLFLOW_BACKEND_STORE_URI names")
+    if store.startswith("sqlite"):
+        shutil.copy2(folder / "mlflow.db", stores.sqlite_file(store))
+        return
+    with connect_to(store, "mlflow", "of MLflow", autocommit=True) as connection:
+        there = connection.execute("select from pg_tables where schemaname = 'public' limit 1").rowcount
+        if there and not replace:
+            raise SetupError("MLflow's database is not empty: give --replace to put what was kept in its place")
+        connection.execute("drop owned by current_user cascade")
+        connection.execute("create schema if not exists public")
+        server = connection.info.server_version // 10000
+    dumps.restore(store, folder / "mlflow.dump", server, int(kept.tools["mlflow.dump"]))
+    with connect_to(store, "mlflow", "of MLflow") as connection:
+        _move_artifacts(connection, Path(kept.home) / "mlflow" / "artifacts", stores.artifacts(home))
+    log.info("mlflow is back")
+
+
+def _move_artifacts(connection: "psycopg.Connection", old: Path, new: Path) -> None:
+    """A home elsewhere keeps its models elsewhere."""
+    if old == new:
+        return
+    for table, column in LOCATIONS:
+        if connection.execute("select to_regclass(%s)", [table]).fetchone()[0]:
+            connection.execute(
+                f"update {table} set {column} = replace({column}, %s, %s) where starts_with({column}, %s)",
+                [old.as_uri(), new.as_uri(), old.as_uri()],
+            )

@@ -1,0 +1,154 @@
+"""What was backed up comes back: rows, rights, raw ids, models; and nothing is overwritten that nobody gave up."""
+
+import json
+import shutil
+import stat
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from expectations.errors import DataError, SetupError
+from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
+from jobs import backup, publish, restore
+from jobs.backups import manifest, stores
+from jobs.health import warehouse as health
+from jobs.home import Home
+from jobs.local import postgres
+from jobs.marts.warehouse import connect
+from jobs.reading.keys import given_keys
+from jobs.reading.vault_file import keep_ids
+from tests.jobs.published import DAY, ROWS, empty_warehouse, only, segments, write
+
+IDS = {row["customer_key"]: f"shop-{n}" for n, row in enumerate(ROWS)}
+
+
+def run(module, home, *arguments):
+    module.main(module.arg_parser().parse_args(["--home", str(home.path), *map(str, arguments)]))
+
+
+# -- the manifest ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path):
+    folder = tmp_path / "kept"
+    (folder / "vault").mkdir(parents=True)
+    (folder / "vault" / "a").write_text("one")
+    (folder / "shop.json").write_text("{}")
+    manifest.Manifest("/a", "now", "1", None).write(folder)
+    return folder
+
+
+def test_a_whole_backup_reads_as_it_was_written(kept):
+    assert sorted(manifest.read(kept).files) == ["shop.json", "vault/a"]
+    assert stat.S_IMODE((kept / manifest.FILE).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("harm", ["changed", "missing", "added", "unfinished"])
+def test_a_damaged_backup_is_refused_before_anything_is_touched(kept, tmp_path, harm):
+    if harm == "changed":
+        (kept / "vault" / "a").write_text("two")
+    elif harm == "missing":
+        (kept / "vault" / "a").unlink()
+    elif harm == "added":
+        (kept / "vault" / "b").write_text("")
+    else:
+        (kept / manifest.FILE).unlink()
+    with pytest.raises(DataError, match="no whole backup" if harm == "unfinished" else r"is damaged: vault/[ab]"):
+        run(restore, Home(tmp_path / "new"), "--from", kept)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_backup_needs_an_empty_folder_and_a_restore_a_new_home(home, kept):
+    with pytest.raises(SetupError, match="not empty"):
+        run(backup, home, "--to", kept)
+    with pytest.raises(SetupError, match="--replace"):
+        run(restore, home, "--from", kept)
+
+
+def test_a_restore_without_the_backups_key_is_refused(home, kept, tmp_path):
+    text = (home.secrets / "customer_key").read_text()
+    about = json.loads((kept / manifest.FILE).read_text())
+    (kept / manifest.FILE).write_text(json.dumps(about | {"key_id": given_keys(home).key_id}))
+    new = Home(tmp_path / "new")
+    with pytest.raises(SetupError, match=r"is missing: put it into .*customer_key"):
+        run(restore, new, "--from", kept)
+    new.secrets.mkdir(parents=True)
+    (new.secrets / "customer_key").write_text("ab" * 32)
+    with pytest.raises(SetupError, match=given_keys(new).key_id):
+        run(restore, new, "--from", kept)
+    assert text
+
+
+@pytest.mark.parametrize(
+    ("variables", "store"),
+    [
+        ({"MLFLOW_TRACKING_URI": "http://mlflow:5000"}, ""),
+        ({"MLFLOW_TRACKING_URI": "http://m:5000", "MLFLOW_BACKEND_STORE_URI": "postgresql+psycopg2://u:p@h/mlflow"},
+         "postgresql://u:p@h/mlflow"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:////data/mlflow.db"}, "sqlite:////data/mlflow.db"),
+    ],
+)  # fmt: skip
+def test_where_mlflow_keeps_its_runs(home, monkeypatch, variables, store):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert stores.mlflow_store(home) == store
+    monkeypatch.setenv("MLFLOW_ARTIFACTS_DESTINATION", "file:///data/a%20b")
+    assert stores.artifacts(home) == Path("/data/a b")
+
+
+# -- there and back ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(warehouse_home, tmp_path_factory):
+    """A published day whose customers the vault knows, and a run of MLflow with a file."""
+    from ml.tracking import initialise, mlflow_for
+
+    home = empty_warehouse(warehouse_home, tmp_path_factory.mktemp("before"))
+    rows = [{"customer_key": key, "customer_id": raw, "key_id": "k"} for key, raw in IDS.items()]
+    keep_ids(home, DAY, [pa.Table.from_pylist(rows)])
+    with only(CUSTOMER_SEGMENTS, SEGMENT_SETTINGS):
+        write(home, segments())
+        publish.publish(home, DAY)
+    mlflow = mlflow_for(home.path)
+    with mlflow.start_run(experiment_id=initialise(home.path), run_name="a run") as run:
+        mlflow.log_text("learnt", "words.txt")
+    return home, run.info.run_id
+
+
+@pytest.mark.slow
+def test_what_was_kept_comes_back_with_its_rights_in_another_home(published, tmp_path_factory):
+    import tempfile
+
+    from ml.tracking import mlflow_for
+
+    home, run_id = published
+    folder = Path(tempfile.mkdtemp(prefix="lifestage back ups "))  # where another account's server may pass
+    try:
+        run(backup, home, "--to", folder / "kept", "--secrets", "--lake")
+        assert stat.S_IMODE((folder / "kept").stat().st_mode) == 0o700
+        other = Home(folder / "other")
+        run(restore, other, "--from", folder / "kept")
+        query = "select * from customer_segments_history order by customer_key"
+        with connect(home, "bi_reader") as one, connect(other, "bi_reader") as two:
+            assert one.execute(query).fetchall() == two.execute(query).fetchall() != []
+        assert "nothing else" in health.grants(other)
+        assert "tables" in health.tables(other)
+        with connect(other, "activation") as activation:
+            assert dict(activation.execute("select customer_key, customer_id from vault.customer_ids")) == IDS
+        found = mlflow_for(other.path).MlflowClient().get_run(run_id)
+        assert found.info.artifact_uri.startswith(other.mlflow.as_uri())
+        assert mlflow_for(other.path).artifacts.load_text(f"{found.info.artifact_uri}/words.txt") == "learnt"
+        # The restored home goes on: the day is published again, and once more put back.
+        with only(CUSTOMER_SEGMENTS, SEGMENT_SETTINGS):
+            publish.publish(other, DAY)
+        with pytest.raises(SetupError, match="--replace"):
+            run(restore, other, "--from", folder / "kept")
+        run(restore, other, "--from", folder / "kept", "--replace")
+        with connect(other, "bi_reader") as two:
+            assert two.execute("select count(*) from publish_log").fetchone() == (1,)
+    finally:
+        postgres.stop(Home(folder / "other"))
+        shutil.rmtree(folder)
