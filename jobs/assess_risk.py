@@ -5,16 +5,17 @@ Signals for a person to look at, no verdicts. Kinds of risk and their reasons: d
 
 import argparse
 import logging
-import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import FEATURES
+from expectations.events import EVENTS
 from expectations.watch import RISK_ALERTS
 from jobs.arguments import add_day, add_engine, job_parser
 from jobs.engine import open_engine
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
+from jobs.recipes import code_of, days_of
 from jobs.risk.settings import RiskSettings
 from jobs.settings import load_settings
 
@@ -64,26 +65,26 @@ def columns_needed(home: Home) -> list[str]:
     return list(dict.fromkeys(("customer_key", *returns.NEEDED, *unusual.NEEDED, *marked)))
 
 
-def recipe(settings: RiskSettings, labels: bytes) -> str:
+def recipe(home: Home) -> str:
     """What makes a day's alerts: code of the rules, settings and the cases that the shop has marked."""
-    from jobs.risk import bursts, copies, listing, reading, returns, reviewers, robots, takeovers, unusual
-    from ml.risk import anomaly, labelled
+    from ml.risk.labels import labels_file
 
-    modules = (
-        sys.modules[__name__],
-        bursts,
-        copies,
-        listing,
-        reading,
-        returns,
-        reviewers,
-        robots,
-        takeovers,
-        unusual,
-        anomaly,
-        labelled,
-    )
-    return recipe_of(RISK_ALERTS, *modules, settings, labels)
+    labels = labels_file(home.path)
+    code = code_of(__name__, "jobs.risk", "ml.risk", "ml.reasons.facts", "ml.reasons.words", "ml.reasons.tabular")
+    settings = load_settings(home, "risk", RiskSettings)
+    return recipe_of(RISK_ALERTS, code, settings, labels.read_bytes() if labels.is_file() else b"")
+
+
+def is_fresh(home: Home, day: date) -> bool:
+    """Whether the day was assessed by today's code, settings and marked cases, after all that it was read from."""
+    from jobs.risk.reading import window_of
+    from ml.risk.labels import labels_file
+
+    features, events = LakeTable(home, FEATURES), LakeTable(home, EVENTS)
+    before = window_of(day, load_settings(home, "risk", RiskSettings)).before
+    inputs = [(features, day), *days_of(events, before, day)]
+    inputs += days_of(features, None, day) if labels_file(home.path).is_file() else []
+    return LakeTable(home, RISK_ALERTS).is_fresh(day, recipe(home), inputs)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -91,7 +92,6 @@ def main(args: argparse.Namespace) -> None:
 
     from jobs.risk.listing import alerts
     from jobs.risk.reading import read_behaviour, window_of
-    from ml.risk.labels import labels_file
 
     home, day = Home.from_environment(args.home), args.ds
     settings = load_settings(home, "risk", RiskSettings)
@@ -100,8 +100,6 @@ def main(args: argparse.Namespace) -> None:
         behaviour = read_behaviour(spark, home, window_of(day, settings), settings)
     found = find_all(home, day, behaviour, features, settings)
     listed = [alerts(one, day, len(features), settings) for one in found]
-    labels = labels_file(home.path)
-    made_by = recipe(settings, labels.read_bytes() if labels.is_file() else b"")
-    LakeTable(home, RISK_ALERTS).write_arrow(day, pa.concat_tables(listed), made_by)
+    LakeTable(home, RISK_ALERTS).write_arrow(day, pa.concat_tables(listed), recipe(home))
     told = ", ".join(f"{one.kind} {len(rows)}" for one, rows in zip(found, listed, strict=True))
     log.info("risk alerts of %s: %s", day, told)

@@ -5,7 +5,6 @@
 
 import argparse
 import logging
-import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from jobs.actions.strategies import Strategies, load_strategies
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
+from jobs.recipes import code_of, days_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +41,21 @@ def main(args: argparse.Namespace) -> None:
         print(shown_reach(choose.reach(customers, strategies)))
         return
     rows = choose.next_actions(customers, strategies, read_last_due(home, strategies, day), day)
-    write(home, day, rows, recipe_of(NEXT_ACTIONS, sys.modules[__name__], choose, strategies))
+    write(home, day, rows, recipe(strategies))
     log.info("actions of %s: %s of %s customers are due one", day, f"{rows['is_due'].sum():,}", f"{len(rows):,}")
+
+
+def recipe(strategies: Strategies) -> str:
+    """What makes a day's actions, beside the tables they are read from."""
+    return recipe_of(NEXT_ACTIONS, code_of(__name__, "jobs.actions.choose"), strategies)
+
+
+def is_fresh(home: Home, day: date) -> bool:
+    """Whether the day's actions were chosen by today's code and strategies, after all that they were read from."""
+    strategies, actions = load_strategies(home), LakeTable(home, NEXT_ACTIONS)
+    inputs = [(LakeTable(home, table), day) for table in (CUSTOMER_SEGMENTS, RISK_ALERTS, CHURN_WATCHLIST)]
+    inputs += days_of(actions, *choose.looked_back(strategies, day))
+    return actions.is_fresh(day, recipe(strategies), inputs)
 
 
 def read_customers(home: Home, day: date) -> "pd.DataFrame":

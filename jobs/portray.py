@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from expectations.tags import CUSTOMER_TAGS
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
+from jobs.recipes import code_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +30,28 @@ def arg_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     import pyarrow as pa
 
-    from jobs.profiles import apart, portraits
+    from jobs.profiles import portraits
     from jobs.schemas import arrow_schema
 
     home, day = Home.from_environment(args.home), args.ds
     tags = LakeTable(home, CUSTOMER_TAGS).read_arrow([day], ["customer_key", "tag"]).to_pandas()
     rows = portraits.portraits(read_customers(home, day), tags, list(FEATURE_NAMES), day, cluster_names(home, day))
     table = pa.Table.from_pylist(rows, arrow_schema(SEGMENT_PORTRAITS))
-    recipe = recipe_of(SEGMENT_PORTRAITS, sys.modules[__name__], portraits, apart)
-    LakeTable(home, SEGMENT_PORTRAITS).write_arrow(day, table, recipe)
+    LakeTable(home, SEGMENT_PORTRAITS).write_arrow(day, table, recipe())
     summaries = sum(row["fact"] == "summary" for row in rows)
     log.info("portrayed %d segments of %s in %s facts", summaries, day, f"{len(rows):,}")
+
+
+def recipe() -> str:
+    """What makes a day's portraits, beside the tables they are read from."""
+    words = ("ml.reasons.facts", "ml.reasons.words")
+    return recipe_of(SEGMENT_PORTRAITS, code_of(__name__, "jobs.profiles.portraits", "jobs.profiles.apart", *words))
+
+
+def is_fresh(home: Home, day: date) -> bool:
+    """Whether the day was portrayed by today's code, after all that it was read from."""
+    read = (CUSTOMER_SEGMENTS, FEATURES, PREFERENCES, CUSTOMER_TAGS, CLUSTERS)
+    return LakeTable(home, SEGMENT_PORTRAITS).is_fresh(day, recipe(), [(LakeTable(home, one), day) for one in read])
 
 
 def cluster_names(home: Home, day: date) -> dict[str, str]:

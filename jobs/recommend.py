@@ -2,11 +2,12 @@
 
 import argparse
 import logging
-import sys
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import TYPE_CHECKING
 
+from expectations.behaviour import CUSTOMER_PRODUCT
+from expectations.dimensions import PRODUCTS
 from expectations.lifecycle import LIFECYCLE_STAGES
 from expectations.offers import RECOMMENDATION_QUALITY, RECOMMENDATIONS
 from expectations.segments import CUSTOMER_SEGMENTS
@@ -14,6 +15,7 @@ from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
 from jobs.profiles.product_names import product_names
+from jobs.recipes import code_of, days_of
 from jobs.settings import load_settings
 
 if TYPE_CHECKING:
@@ -84,19 +86,25 @@ def main(args: argparse.Namespace) -> None:
     customers = LakeTable(home, CUSTOMER_SEGMENTS).read_arrow([day], columns)
     with one_thread():
         rows, quality = recommended(home, day, customers, settings)
-    made = recipe(settings)
+    made = recipe(home)
     LakeTable(home, RECOMMENDATIONS).write_arrow(day, rows, made)
     LakeTable(home, RECOMMENDATION_QUALITY).write_arrow(day, quality, made)
     shipped = quality.filter(quality["is_shipped"])["ranking"].to_pylist()
     log.info("recommended %s: %s rows by %s", day, f"{len(rows):,}", *shipped or ["personal frequency"])
 
 
-def recipe(settings: RecommendationSettings) -> str:
-    from jobs.profiles import product_names as names
-    from ml.recommending import blend, candidates, sources, strategies, strongest, wares
+def recipe(home: Home) -> str:
+    """What makes a day's recommendations, beside the tables they are read from."""
+    code = code_of(__name__, "jobs.profiles.product_names", "ml.recommending", "ml.ranking")
+    return recipe_of(RECOMMENDATIONS, code, load_settings(home, "recommendations", RecommendationSettings))
 
-    modules = (sys.modules[__name__], names, blend, candidates, sources, strategies, strongest, wares)
-    return recipe_of(RECOMMENDATIONS, *modules, settings)
+
+def is_fresh(home: Home, day: date) -> bool:
+    """Whether the day's lists were made by today's code and settings, after all that they were read from."""
+    inputs = [(LakeTable(home, CUSTOMER_SEGMENTS), day)]
+    inputs += [one for table in (CUSTOMER_PRODUCT, PRODUCTS) for one in days_of(LakeTable(home, table), None, day)]
+    tables = (LakeTable(home, table) for table in (RECOMMENDATIONS, RECOMMENDATION_QUALITY))
+    return all(table.is_fresh(day, recipe(home), inputs) for table in tables)
 
 
 def strategies_of(customers: "pa.Table", settings: RecommendationSettings) -> "np.ndarray":

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from expectations.watch import CHURN_WATCHLIST
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
+from jobs.recipes import code_of, days_of
 from jobs.settings import load_settings
 
 if TYPE_CHECKING:
@@ -163,14 +163,21 @@ def with_places(rows: "pa.Table", words: list[list[str | None]]) -> "pa.Table":
     return rows.select(CHURN_WATCHLIST.column_names)
 
 
-def recipe(settings: WatchSettings) -> str:
-    """What makes a day's watch list, beside the model version that its rows name."""
-    return recipe_of(CHURN_WATCHLIST, sys.modules[__name__], settings)
+def recipe(home: Home) -> str:
+    """What makes a day's watch list, beside the tables and the model version that its rows name."""
+    return recipe_of(CHURN_WATCHLIST, code_of(__name__, "ml.reasons"), load_settings(home, "watch", WatchSettings))
+
+
+def is_fresh(home: Home, day: date) -> bool:
+    """Whether the day's list was made by today's code and settings, after all that it was read from."""
+    inputs = [(LakeTable(home, table), day) for table in (CUSTOMER_SEGMENTS, FEATURES, SCORES)]
+    inputs += days_of(LakeTable(home, SCORES), day - 2 * WEEK, day - WEEK)
+    return LakeTable(home, CHURN_WATCHLIST).is_fresh(day, recipe(home), inputs)
 
 
 def main(args: argparse.Namespace) -> None:
     home, day = Home.from_environment(args.home), args.ds
     settings = load_settings(home, "watch", WatchSettings)
     rows = watched(home, day, settings)
-    LakeTable(home, CHURN_WATCHLIST).write_arrow(day, rows, recipe(settings))
+    LakeTable(home, CHURN_WATCHLIST).write_arrow(day, rows, recipe(home))
     log.info("watching %s customers as of %s", f"{len(rows):,}", day)
