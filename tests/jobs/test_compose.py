@@ -1,26 +1,43 @@
 """The deployment by docker-compose: secrets, what the file promises, and that it agrees with how jobs start Airflow."""
 
 import base64
+import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 
 from expectations.version import REPOSITORY
 from jobs.home import Home
-from jobs.local import airflow_env
-from jobs.marts.warehouse import DATABASES
+from jobs.local import airflow_env, postgres
+from jobs.marts.warehouse import DATABASES, connect, uri
 
 TEXT = (REPOSITORY / "docker-compose.yaml").read_text()
 FILE = yaml.safe_load(TEXT)
 SERVICES = FILE["services"]
 REQUIRED = set(re.findall(r"\$\{(\w+):\?", TEXT))
-RUNNING = sorted(set(SERVICES) - {"init"})
+ONCE = {"databases", "init"}
+"""Services that end when their work is done."""
+RUNNING = sorted(set(SERVICES) - ONCE)
+DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
+ENVIRONMENT = {name: service.get("environment", {}) for name, service in SERVICES.items()}
+
+
+def resolved(environment: dict[str, str]) -> dict[str, str]:
+    """As a container gets it without settings of one's own; a secret is its name."""
+    named = {name: re.sub(r"\$\{(\w+):\?[^}]*\}", r"\1", value) for name, value in environment.items()}
+    return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in named.items()}
+
+
 COMPOSE = shutil.which("docker-compose")
 # A name on the PATH may be a wrapper that finds nothing behind it.
 WORKS = COMPOSE is not None and subprocess.run([COMPOSE, "version"], capture_output=True).returncode == 0
@@ -123,8 +140,13 @@ def ports() -> Iterator[str]:
         yield from service.get("ports", ())
 
 
+def holders(text: str) -> set[str]:
+    """The services whose environment has it."""
+    return {name for name, environment in ENVIRONMENT.items() if text in str(environment)}
+
+
 def test_nothing_listens_beyond_this_machine():
-    assert len(list(ports())) == 3
+    assert len(list(ports())) == 4
     assert all(port.startswith("127.0.0.1:") for port in ports())
 
 
@@ -134,18 +156,62 @@ def test_services_come_back_and_say_how_they_are(name):
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"postgres"}))
-def test_our_image_runs_without_rights(name):
-    assert SERVICES[name]["cap_drop"] == ["ALL"]
-    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+@pytest.mark.parametrize("name", sorted(ONCE))
+def test_what_ends_is_not_started_again_and_is_waited_for(name):
+    assert SERVICES[name]["restart"] == "no"
+    after = [service.get("depends_on", {}) for service in SERVICES.values()]
+    waiting = [needed[name] for needed in after if name in needed]
+    assert waiting
+    assert all(wait == {"condition": "service_completed_successfully"} for wait in waiting)
+
+
+def gigabytes(limit: str) -> float:
+    """Of a limit, or of its default."""
+    number, unit = re.fullmatch(r"(?:\$\{\w+:-)?(\d+)([gm])\}?", limit).groups()
+    return int(number) / (1 if unit == "g" else 1024)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_is_bounded(name):
+    service = SERVICES[name]
+    assert 0 < gigabytes(service["mem_limit"]) <= 4
+    assert float(re.sub(r"\D", "", str(service["cpus"]))) <= 2  # more than the machine has would not start
+    assert service["pids_limit"] <= 2048
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+def test_a_sparks_executor_fits_its_container():
+    settings = spark_settings()
+    offered = re.search(r"--memory (\d+)g", str(SERVICES["spark-worker"]["command"]))[1]
+    assert settings["spark.executor.memory"] == f"{offered}g"
+    # Beside the heap: the worker itself, and Python with the text encoder's weights on each core.
+    assert gigabytes(SERVICES["spark-worker"]["mem_limit"]) - float(offered) >= 2
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_service_has_roots_rights(name):
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert service.get("user") != "root"
+    assert not any("docker.sock" in volume for volume in service.get("volumes", ()))
+    # The official image begins as root, takes its volume over and goes on as postgres.
+    assert ("cap_add" in service) == (name == "postgres")
 
 
 def test_the_image_is_not_roots_and_is_made_from_the_locks():
-    dockerfile = (REPOSITORY / "Dockerfile").read_text()
-    assert re.findall(r"^USER (.*)", dockerfile, re.M) == ["lifestage"]
-    assert all(f"-r /tmp/requirements-{room}.lock" in dockerfile for room in ("jobs", "airflow"))
-    assert "latest" not in dockerfile
-    assert re.search(r":\d", SERVICES["postgres"]["image"])
+    assert re.findall(r"^USER (.*)", DOCKERFILE, re.M) == ["lifestage"]
+    assert DOCKERFILE.rindex("USER lifestage") > DOCKERFILE.rindex("RUN ")
+    assert all(f"-r /tmp/requirements-{room}.lock" in DOCKERFILE for room in ("jobs", "airflow"))
+
+
+def test_images_are_pinned():
+    base = re.search(r"^ARG BASE=(.*)", DOCKERFILE, re.M)[1]
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)) == {"${BASE}", "builder"}
+    for image in {base, *(service["image"] for service in SERVICES.values())} - {"lifestage:local"}:
+        assert re.search(r":\d", image)
+        assert "latest" not in image
 
 
 def test_data_lies_in_named_volumes():
@@ -153,20 +219,117 @@ def test_data_lies_in_named_volumes():
     assert {name for name in mounted if not name.startswith(".")} == set(FILE["volumes"])
 
 
-def test_only_who_runs_jobs_has_the_customer_key_and_only_init_the_superuser():
-    holds = {name for name, service in SERVICES.items() if "LIFESTAGE_CUSTOMER_KEY" in service.get("environment", {})}
+def test_a_secret_reaches_only_who_needs_it():
+    jobs = {"init", "airflow-scheduler", "airflow-worker", "trainer"}
+    assert holders("${LIFESTAGE_CUSTOMER_KEY") == jobs
+    assert holders("${LIFESTAGE_WRITER_PASSWORD") == jobs - {"init"} | {"databases"}
+    assert holders("${LIFESTAGE_BI_READER_PASSWORD") == jobs | {"airflow-apiserver"}
+    assert holders("${POSTGRES_PASSWORD") == {"postgres", "databases", "init"}
+    assert holders("${SPARK_SECRET") == jobs | {"spark-master", "spark-worker"}
+    assert holders("${MLFLOW_ADMIN_PASSWORD") == jobs | {"mlflow"}
+    parts = {"airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
+    assert holders("${AIRFLOW_DATABASE_PASSWORD") == parts | {"databases", "init"}  # workers ask the API server
+
+
+def test_the_lake_lies_at_one_path_wherever_it_is_computed():
     mounts = {name for name, service in SERVICES.items() if "home:/var/lib/lifestage" in service.get("volumes", ())}
-    assert holds == mounts == {"init", "airflow-scheduler"}
-    knows = {name for name, service in SERVICES.items() if "${POSTGRES_PASSWORD" in str(service.get("environment"))}
-    assert knows == {"postgres", "init"}
+    assert mounts == holders("LIFESTAGE_CUSTOMER_KEY") | {"spark-worker"}
+    assert "home:/var/lib/lifestage:ro" in SERVICES["airflow-apiserver"]["volumes"]
+    assert "LIFESTAGE_HOME=/var/lib/lifestage" in DOCKERFILE
+
+
+def test_workers_and_the_gpu_come_by_profile():
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "airflow-worker": ["workers"],
+        "trainer": ["gpu"],
+    }
+    (device,) = SERVICES["trainer"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    queues = {name: SERVICES[name]["command"][4] for name in ("airflow-worker", "trainer")}
+    assert queues == {"airflow-worker": "default", "trainer": "gpu"}
+
+
+def test_mlflow_asks_who_calls_and_jobs_have_an_answer():
+    server, jobs = ENVIRONMENT["mlflow"], ENVIRONMENT["airflow-scheduler"]
+    assert "--app-name basic-auth" in str(SERVICES["mlflow"]["command"])
+    assert server["MLFLOW_AUTH_ADMIN_USERNAME"] == jobs["MLFLOW_TRACKING_USERNAME"]
+    assert server["MLFLOW_AUTH_ADMIN_PASSWORD"] == jobs["MLFLOW_TRACKING_PASSWORD"]
+    # Users are kept apart from runs.
+    assert server["MLFLOW_AUTH_DATABASE"] != server["MLFLOW_BACKEND_STORE_URI"]
+
+
+def spark_settings() -> dict[str, str]:
+    lines = (REPOSITORY / ".ci" / "spark" / "spark-defaults.conf").read_text().splitlines()
+    return dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
+
+
+def test_sparks_cluster_takes_work_from_who_knows_its_secret():
+    assert spark_settings()["spark.authenticate"] == "true"
+    for name in ("spark-master", "spark-worker", "airflow-scheduler", "airflow-worker"):
+        assert ENVIRONMENT[name]["SPARK_CONF_DIR"] == "/srv/lifestage/.ci/spark"
+    assert "!.ci/spark" in (REPOSITORY / ".dockerignore").read_text().split()
+    assert (REPOSITORY / ".ci" / "spark" / "log4j2.properties").exists()
 
 
 # -- agreement with the code -------------------------------------------------------------------------------------------
 
 
-def test_each_database_has_the_owner_that_jobs_expect():
-    script = (REPOSITORY / ".ci" / "postgres_databases.sh").read_text()
-    assert dict(re.findall(r"create database (\w+) owner (\w+) ", script)) == DATABASES
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Home]:
+    """A PostgreSQL that holds nothing yet."""
+    home = Home(tmp_path_factory.mktemp("server") / "home")
+    home.adopt("a_shop", "a_shop")
+    postgres.ensure_running(home)
+    yield home
+    postgres.stop(home)
+
+
+def make_databases(server: Home, **passwords: str) -> None:
+    bin_folder = next(Path(sys.prefix).glob("lib/python3*/site-packages/*/pginstall/bin"))
+    admin = conninfo_to_dict(uri(server, "postgres", "postgres"))
+    named = {f"PG{name.upper()}": str(admin[name]) for name in ("host", "port", "user", "password")}
+    names = ("LIFESTAGE_WRITER_PASSWORD", "AIRFLOW_DATABASE_PASSWORD", "MLFLOW_DATABASE_PASSWORD")
+    environment = dict.fromkeys(names, "first") | passwords | named
+    subprocess.run(
+        [REPOSITORY / ".ci" / "postgres_databases.sh"],
+        env={"PATH": f"{bin_folder}:{os.environ['PATH']}"} | environment,
+        check=True,
+    )
+
+
+def test_each_database_is_made_once_with_the_owner_that_jobs_expect(server):
+    make_databases(server)
+    make_databases(server, AIRFLOW_DATABASE_PASSWORD="second, it's new")
+    with connect(server, "postgres", "postgres") as admin:
+        owned = dict(admin.execute("select datname, datdba::regrole::text from pg_database where not datistemplate"))
+    assert owned.items() >= DATABASES.items()
+    assert owned["mlflow_auth"] == "mlflow"
+    address = conninfo_to_dict(uri(server, "postgres", "postgres"))
+    renewed = {"dbname": "airflow", "user": "airflow", "password": "second, it's new"}
+    psycopg.connect(**address | renewed).close()
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(**address | renewed | {"dbname": "warehouse"})
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        psycopg.connect(**address | renewed | {"password": "first"})
+
+
+def test_every_engine_setting_names_the_same_master():
+    given = ENVIRONMENT["airflow-scheduler"]
+    connection = json.loads(given["AIRFLOW_CONN_LIFESTAGE_ENGINE"])
+    command = SERVICES["spark-master"]["command"]
+    master = f"spark://{command[command.index('--host') + 1]}:{command[command.index('--port') + 1]}"
+    assert (given["LIFESTAGE_ENGINE"], given["LIFESTAGE_SPARK_MASTER"]) == ("spark", master)
+    assert (connection["conn_type"], f"{connection['host']}:{connection['port']}") == ("spark", master)
+    assert SERVICES["spark-worker"]["command"][-1].endswith(master)
+
+
+def test_every_setting_of_the_dags_can_be_given():
+    """A variable that the file does not pass on would be set in vain."""
+    read = set()
+    for room in ("dags", "plugins"):
+        for file in (REPOSITORY / room).rglob("*.py"):
+            read |= set(re.findall(r"\bLIFESTAGE_[A-Z_]+", file.read_text()))
+    assert read - {"LIFESTAGE_HOME"} <= set(ENVIRONMENT["airflow-scheduler"]) | set(ENVIRONMENT["init"])
 
 
 def test_mlflow_accepts_the_name_by_which_jobs_call_it():
@@ -179,14 +342,14 @@ def given(monkeypatch, tmp_path) -> dict[str, str]:
     """What jobs would start Airflow with inside the scheduler's container."""
     (tmp_path / "python").touch()
     monkeypatch.setattr(airflow_env, "AIRFLOW_BIN", tmp_path)
-    for name, value in SERVICES["airflow-scheduler"]["environment"].items():
+    for name, value in resolved(ENVIRONMENT["airflow-scheduler"]).items():
         monkeypatch.setenv(name, value)
     return airflow_env.environment(Home(tmp_path / "home"))
 
 
 def test_days_run_by_jobs_use_the_database_and_the_keys_of_the_services(given):
     for name in (airflow_env.CONNECTION, *airflow_env.KEYS):
-        assert given[name] == SERVICES["airflow-scheduler"]["environment"][name]
+        assert given[name] == resolved(ENVIRONMENT["airflow-scheduler"])[name]
     assert f"{airflow_env.CONNECTION}_ASYNC" not in given  # Airflow derives it from the one that is given
 
 
@@ -196,12 +359,11 @@ def test_days_run_by_jobs_use_the_settings_of_the_services(given, tmp_path):
         for name, value in given.items()
         if name.startswith("AIRFLOW__")
     }
-    common = FILE["x-airflow"].keys() & of_jobs.keys()
+    services = resolved(FILE["x-airflow"])
+    common = services.keys() & of_jobs.keys()
     elsewhere = {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL"}  # another machine's addresses
     assert "AIRFLOW__LOGGING__BASE_LOG_FOLDER" in common  # else the UI would not find their logs
-    assert {name: of_jobs[name] for name in common - elsewhere} == {
-        name: FILE["x-airflow"][name] for name in common - elsewhere
-    }
+    assert {name: of_jobs[name] for name in common - elsewhere} == {name: services[name] for name in common - elsewhere}
 
 
 def test_keys_of_the_callers_stay_out_of_a_homes_own_database(monkeypatch, tmp_path):
@@ -213,12 +375,19 @@ def test_keys_of_the_callers_stay_out_of_a_homes_own_database(monkeypatch, tmp_p
     assert airflow_env.environment(Home(tmp_path))["AIRFLOW__CORE__FERNET_KEY"] != "of another Airflow"
 
 
-def test_airflow_knows_every_setting(given):
+def test_airflow_knows_every_setting():
     """A misspelt one would be ignored."""
-    known = list(REPOSITORY.glob(".venv-airflow/lib/python3*/site-packages/airflow/config_templates/config.yml"))
-    if not known:
+    packages = next(REPOSITORY.glob(".venv-airflow/lib/python3*/site-packages/airflow"), None)
+    if not packages:
         pytest.skip("no .venv-airflow here")
-    sections = yaml.safe_load(known[0].read_text())
-    names = {f"AIRFLOW__{s.upper()}__{option.upper()}" for s, body in sections.items() for option in body["options"]}
-    used = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    known = [yaml.safe_load((packages / "config_templates" / "config.yml").read_text())]
+    for provider in (packages / "providers").rglob("get_provider_info.py"):
+        known.append(runpy.run_path(str(provider))["get_provider_info"]().get("config", {}))
+    names = {
+        f"AIRFLOW__{section.upper()}__{option.upper()}"
+        for sections in known
+        for section, body in sections.items()
+        for option in body["options"]
+    }
+    used = {name for environment in ENVIRONMENT.values() for name in environment}
     assert {name for name in used if name.startswith("AIRFLOW__")} <= names
