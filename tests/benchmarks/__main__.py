@@ -12,6 +12,7 @@ from expectations.version import code_version
 from jobs.home import Home
 from jobs.sql import format_table
 from tests.benchmarks import (
+    airflow_gap,
     bi_queries,
     btyd,
     dag_parse,
@@ -59,6 +60,7 @@ class Measured:
 BENCHMARKS: dict[ModuleType, dict[str, Bar]] = {
     whole_run: {"run_first_s": Bar("s", 360), "run_again_s": Bar("s", 120), "run_peak_mb": Bar("MB", 4096)},
     dag_parse: {"dag_parse_s": Bar("s", 1)},
+    airflow_gap: {"airflow_gap_s": Bar("s", 3)},
     ingest: {"ingest_rows_per_s": Bar("rows/s", 300_000, is_floor=True)},
     gate: {"gate_share": Bar("share", 0.2)},
     sequences: {"sequences_s": Bar("s", 60), "sequences_peak_mb": Bar("MB", 6144)},

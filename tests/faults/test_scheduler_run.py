@@ -2,35 +2,22 @@
 
 import json
 import subprocess
-import sys
 import time
 import urllib.error
-import urllib.request
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 
 import psutil
 import pytest
 
 from expectations.errors import SetupError
-from expectations.version import REPOSITORY
 from jobs import land_sample, run_days, setup, up
 from jobs.home import Home
 from jobs.local import postgres, services
 from jobs.local.airflow_env import AIRFLOW_BIN, admin_password, environment
+from tests.faults.airflow_api import call, command, ended, send, task_instances, wait_for
 
 pytestmark = pytest.mark.slow
 FIRST, LAST = "2017-01-01", "2017-01-20"
-
-
-def command(home: Home, *argv: str) -> str:
-    """``python -m jobs argv`` as a person runs it; its standard output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", *argv, "--home", str(home.path)],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -45,45 +32,14 @@ def home(tmp_path_factory) -> Home:
     postgres.stop(home)
 
 
-def call(home: Home, path: str, body: dict | None = None, method: str | None = None) -> dict:
-    """Airflow's API as user admin; the answer's JSON."""
-    address = up.airflow_address(services.running(home))
-    login = {"username": "admin", "password": admin_password(home)}
-    token = _send(f"{address}/auth/token", login, {}, "POST")["access_token"]
-    return _send(f"{address}/api/v2{path}", body, {"Authorization": f"Bearer {token}"}, method or "GET")
-
-
-def _send(address: str, body: dict | None, headers: dict, method: str) -> dict:
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
-    request = urllib.request.Request(address, data, headers, method=method)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-        return json.loads(answer.read() or "{}")
-
-
-def wait_for(what, limit_s: float = 300.0):
-    """The first true answer of ``what``."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"not within {limit_s} s")
-
-
 def start_setup(home: Home, last: str) -> str:
     call(home, "/dags/lifestage_setup", {"is_paused": False}, "PATCH")
     conf = {"source": "complete_journey", "first": FIRST, "last": last}
     return call(home, "/dags/lifestage_setup/dagRuns", {"logical_date": None, "conf": conf}, "POST")["dag_run_id"]
 
 
-def state(home: Home, dag_id: str, run: str) -> str:
-    return call(home, f"/dags/{dag_id}/dagRuns/{run}")["state"]
-
-
 def tasks(home: Home, dag_id: str, run: str) -> dict[str, tuple[str | None, int]]:
-    found = call(home, f"/dags/{dag_id}/dagRuns/{run}/taskInstances")["task_instances"]
-    return {task["task_id"]: (task["state"], task["try_number"]) for task in found}
+    return {name: (task["state"], task["try_number"]) for name, task in task_instances(home, dag_id, run).items()}
 
 
 def jobs_of(home: Home, job: str) -> list[psutil.Process]:
@@ -100,11 +56,11 @@ def jobs_of(home: Home, job: str) -> list[psutil.Process]:
 
 def test_what_is_up(home):
     dags = {dag["dag_id"]: dag["is_paused"] for dag in call(home, "/dags")["dags"]}
-    assert dags == {"lifestage_daily": True, "lifestage_setup": True, "lifestage_train": True}
+    assert dags == dict.fromkeys((f"lifestage_{name}" for name in ("daily", "maintenance", "setup", "train")), True)
     assert call(home, "/importErrors")["total_entries"] == 0
     # Nobody comes in without the password.
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        _send(f"{up.airflow_address(services.running(home))}/api/v2/dags", None, {}, "GET")
+        send(f"{up.airflow_address(services.running(home))}/api/v2/dags", None, {}, "GET")
     # Everything listens on loopback only.
     for record in services.running(home).values():
         for process in [psutil.Process(record.pid), *psutil.Process(record.pid).children(recursive=True)]:
@@ -127,7 +83,7 @@ def test_mlflow_answers_its_own_address_and_no_other(home):
 def setup_run(home) -> str:
     """lifestage_setup on twenty days, run by the scheduler."""
     run = start_setup(home, LAST)
-    wait_for(lambda: state(home, "lifestage_setup", run) in ("success", "failed"))
+    ended(home, "lifestage_setup", run)
     return run
 
 
@@ -149,7 +105,7 @@ def test_marking_a_task_failed_ends_its_job(home):
     gone, alive = psutil.wait_procs(running, timeout=60)
     assert gone
     assert not alive
-    wait_for(lambda: state(home, "lifestage_setup", run) == "failed")
+    assert ended(home, "lifestage_setup", run) == "failed"
     # What it was about to run never ran.
     assert tasks(home, "lifestage_setup", run)["aggregate"][0] == "upstream_failed"
 
@@ -161,7 +117,7 @@ def test_unpausing_the_daily_line_starts_with_yesterday_and_catches_nothing_up(h
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
     assert [run["data_interval_start"][:10] for run in runs] == [yesterday]
     run = runs[0]["dag_run_id"]
-    wait_for(lambda: state(home, "lifestage_daily", run) == "failed")
+    assert ended(home, "lifestage_daily", run) == "failed"
     found = tasks(home, "lifestage_daily", run)
     # Bad data is not tried again.
     assert found["ingest"] == ("failed", 1)
@@ -174,31 +130,28 @@ def test_unpausing_the_daily_line_starts_with_yesterday_and_catches_nothing_up(h
         run_days.run_days(home, [date(2017, 1, 20)])
 
 
-def test_a_backfill_runs_its_days_in_order_whatever_it_was_asked_for(home, setup_run):
-    """The DAG is unpaused by now. No model was trained, so each day fails at scoring; the next starts only then."""
-    asked = [
-        "--dag-id",
-        "lifestage_daily",
-        "--from-date",
-        "2017-01-21",
-        "--to-date",
-        "2017-01-23",
-        "--max-active-runs",
-        "3",
-    ]
+def test_a_backfill_keeps_two_days_under_way_and_in_order(home, setup_run):
+    """The DAG is unpaused by now. No model was trained, so each day fails at scoring, and the next goes on."""
+    days = ("2017-01-21", "2017-01-22", "2017-01-23")
+    asked = ["--dag-id", "lifestage_daily", "--from-date", days[0], "--to-date", days[-1], "--max-active-runs", "3"]
     airflow = [str(AIRFLOW_BIN / "python"), "-m", "airflow", "backfill", "create", *asked]
     done = subprocess.run(airflow, env=environment(home), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
     def finished() -> list[dict]:
-        runs = call(home, "/dags/lifestage_daily/dagRuns?run_type=backfill&order_by=start_date")["dag_runs"]
+        runs = call(home, "/dags/lifestage_daily/dagRuns?run_type=backfill&order_by=logical_date")["dag_runs"]
         return runs if len(runs) == 3 and all(run["end_date"] for run in runs) else []
 
     runs = wait_for(finished)
-    assert [run["data_interval_start"][:10] for run in runs] == ["2017-01-21", "2017-01-22", "2017-01-23"]
-    for before, after in pairwise(runs):
-        assert before["end_date"] <= after["start_date"]
-    assert (home.lake / "features" / "snapshot_date=2017-01-23").is_dir()
+    assert [run["data_interval_start"][:10] for run in runs] == list(days)
+    first, second, third = (task_instances(home, "lifestage_daily", run["dag_run_id"]) for run in runs)
+    for before, after in ((first, second), (second, third)):
+        assert after["ingest"]["start_date"] < before["validate_features"]["end_date"]  # side by side
+        assert before["validate_features"]["end_date"] <= after["encode_text"]["start_date"]  # and in order
+        assert before["score"]["state"] == "failed"
+        assert after["validate_features"]["state"] == "success"
+    # Two at a time, not three.
+    assert runs[0]["end_date"] <= third["ingest"]["start_date"]
 
 
 def test_down_ends_a_job_that_runs(home):

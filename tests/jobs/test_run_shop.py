@@ -23,7 +23,7 @@ def test_history_ends_the_day_before_the_first_daily_run_and_runs_have_no_hole(h
     friday, saturday, monday, tuesday = date(2024, 3, 1), date(2024, 3, 2), MONDAY, MONDAY + timedelta(days=1)
     first, last, daily = plan_days([friday, saturday, monday, tuesday], 3)
     assert (first, last) == (friday, friday)
-    # A closed Sunday between open days is run too: customers grow older on it.
+    # A closed Sunday between open days is run too: the line notes it as empty before it skips the rest.
     assert daily == [saturday, date(2024, 3, 3), monday, tuesday]
 
 
