@@ -68,8 +68,9 @@ def rolling(
     """
     apart = timedelta(days=horizons.judged_days)
     valid = cutoff - apart * tests
-    # One whose churn window is cut short comes first: the newest behaviour says most.
-    offsets = (horizons.judged_days + settings.step_days * (n - 1) for n in range(settings.max_train + 1))
+    # One whose churn window is cut short comes first, unless it is the only one: the newest behaviour says most.
+    steps = range(-1 if settings.max_train > 1 else 0, settings.max_train)
+    offsets = (horizons.judged_days + settings.step_days * n for n in steps)
     # Where steps are longer than the churn horizon it would lie after validation.
     train = [valid - timedelta(days=offset) for offset in offsets if offset > 0][: settings.max_train]
     train = [day for day in train if (day - first_day).days >= settings.min_history_days]

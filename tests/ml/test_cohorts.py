@@ -187,9 +187,10 @@ def test_too_little_history_says_from_when_on_it_suffices():
         training_cutoffs(first + timedelta(days=119), first, "/nowhere")
 
 
-@given(st.dates(date(2015, 1, 1), date(2030, 1, 1)), st.integers(120, 3000), st.integers(1, 90))
-def test_parts_follow_one_another_by_the_churn_horizon(cutoff, history, churn_days):
-    first, settings = cutoff - timedelta(days=history), ModelSettings(churn_days=churn_days)
+@given(st.dates(date(2015, 1, 1), date(2030, 1, 1)), st.integers(120, 3000), st.integers(1, 90), st.integers(1, 9))
+def test_parts_follow_one_another_by_the_churn_horizon(cutoff, history, churn_days, max_train):
+    first = cutoff - timedelta(days=history)
+    settings = ModelSettings(churn_days=churn_days, max_train=max_train)
     apart = max(churn_days, 30)  # the shortest window of spend has matured too
     if history < settings.min_history_days + 2 * apart:
         with pytest.raises(DataError):
