@@ -11,6 +11,7 @@ With ``spark`` the extra field takes what the provider's own does, and ``conf``,
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 CONNECTION = "lifestage_engine"
+SECRET_NAME = re.compile("secret|password|token", re.IGNORECASE)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -28,11 +30,21 @@ class EngineError(ValueError):
 
 @dataclass(frozen=True)
 class Launch:
-    """What is run, what its environment holds beyond the task's, and how a log shows the command if not as it is."""
+    """What is run, what its environment holds beyond the task's, and how a log shows the command if not as it is.
+
+    ``secrets``: texts that no line of its output may show.
+    """
 
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     shown: str = ""
+    secrets: tuple[str, ...] = ()
+
+    def hidden(self, line: str) -> str:
+        """The line with stars in the place of secrets. Airflow hides them in its logs by itself, but not in XCom."""
+        for secret in self.secrets:
+            line = line.replace(secret, "***")
+        return line
 
 
 def launch(python: str, arguments: Sequence[str]) -> Launch:
@@ -49,7 +61,8 @@ def launch(python: str, arguments: Sequence[str]) -> Launch:
         ) from error
     if connection.conn_type == "spark":
         return _submit(connection, python, arguments)
-    return Launch([python, "-m", *arguments], {"LIFESTAGE_ENGINE": _engine(connection)})
+    environment = {"LIFESTAGE_ENGINE": _engine(connection)}
+    return Launch([python, "-m", *arguments], environment, secrets=tuple(filter(None, [connection.password])))
 
 
 def _engine(connection: Connection) -> str:
@@ -59,7 +72,7 @@ def _engine(connection: Connection) -> str:
         return host
     if connection.conn_type == "generic" and host.startswith("sc://"):
         address = f"{host}:{connection.port}" if connection.port else host
-        # Airflow masks a connection's password in every log; an address of its own it would show.
+        # In the address it would be shown with it; a password is masked.
         return f"{address}/;token={connection.password}" if connection.password else address
     raise EngineError(
         f"connection {CONNECTION} is of type {connection.conn_type!r} with host {host!r}; it takes type generic with "
@@ -78,12 +91,13 @@ def _submit(connection: Connection, python: str, arguments: Sequence[str]) -> La
             f"connection {CONNECTION} says deploy-mode {extra['deploy-mode']!r}: only client is possible, since a "
             "driver elsewhere would outlive its task, and a retry could run beside it"
         )
-    hook = SparkSubmitHook(
-        conf=extra.get("conf", {}), conn_id=CONNECTION, name=f"lifestage {rest[0]}", application_args=rest
-    )
-    # What hook.submit does beside this is to run it: without the job's streams, group and fence.
-    command = hook._build_spark_submit_command(str(REPOSITORY / module / "__main__.py"))
-    return Launch(command, _spark_environment(Path(python)), hook._mask_cmd(command))
+    hook = SparkSubmitHook(conf=extra.get("conf", {}), conn_id=CONNECTION, name=f"lifestage {rest[0]}")
+    # What hook.submit does beside this is to run it, without the job's streams, group and fence, and to log a command
+    # in which it hides no token.
+    application = str(REPOSITORY / module / "__main__.py")
+    command = [*hook._get_spark_binary_path(), *hook._build_spark_common_args(), application, *rest]
+    secrets = [str(value) for name, value in hook._conf.items() if SECRET_NAME.search(name)]
+    return Launch(command, _spark_environment(Path(python)), hook._mask_cmd(command), tuple(filter(None, secrets)))
 
 
 def _spark_environment(python: Path) -> dict[str, str]:

@@ -82,12 +82,12 @@ class JobOperator(BaseOperator):
 
     def execute(self, context: Context) -> str | None:
         plan = self.launch()
-        self.log.info("running %s", plan.shown or subprocess.list2cmdline(plan.command))
+        self.log.info("running %s", plan.hidden(plan.shown or subprocess.list2cmdline(plan.command)))
         last = {"stdout": "", "stderr": ""}
         with ended_with_supervisor():
             self._start(plan, context)
             try:
-                for stream, line in lines(self._process):
+                for stream, line in ((stream, plan.hidden(line)) for stream, line in lines(self._process)):
                     self.log.info("%s", line)
                     last[stream] = line if line.strip() else last[stream]
                     self.mlflow_run = found[1] if (found := MLFLOW_RUN.search(line)) else self.mlflow_run

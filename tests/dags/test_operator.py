@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import psutil
 import pytest
@@ -178,31 +178,18 @@ def states(run) -> dict:
 
 
 @pytest.fixture
-def run_dag(metadata, interpreter, monkeypatch):
-    """Runs a DAG that no file holds, through Airflow's own task runner."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-
+def run_code(run_dag, interpreter):
+    """``run_dag`` whose jobs run the code that is their argument."""
     interpreter(RUN_CODE)
-
-    def go(dag: DAG):
-        bag = DagBag(dag_folder=os.devnull, bundle_name="dags-folder")
-        bag.bag_dag(dag)
-        dag.fileloc = __file__
-        bag.dags[dag.dag_id].relative_fileloc = "test.py"
-        DagBundlesManager().sync_bundles_to_db()
-        sync_bag_to_db(bag, "dags-folder", None)
-        return dag.test(logical_date=datetime(2017, 5, 1, tzinfo=UTC))
-
-    return go
+    return run_dag
 
 
-def test_bad_data_fails_at_once_and_a_hiccup_is_tried_again(run_dag, tmp_path):
+def test_bad_data_fails_at_once_and_a_hiccup_is_tried_again(run_code, tmp_path):
     """Through Airflow: exit 65 ends the task at its first try; exit 75 is tried again and succeeds."""
     count = tmp_path / "tries"
     hiccup = f"open({str(count)!r}, 'a').write('x'); sys.exit(75 if open({str(count)!r}).read() == 'x' else 0)"
     soon = {"retry_delay": timedelta(seconds=0.1), "retry_exponential_backoff": 0}
-    run = run_dag(
+    run = run_code(
         small_dag(
             "retries",
             ("bad_data", {"arguments": ["sys.exit(65)"], **soon}),
@@ -213,15 +200,15 @@ def test_bad_data_fails_at_once_and_a_hiccup_is_tried_again(run_dag, tmp_path):
     assert {ti.task_id: ti.try_number for ti in run.get_task_instances()} == {"bad_data": 1, "hiccup": 2}
 
 
-def test_a_template_that_names_nothing_fails_the_task(run_dag):
-    run = run_dag(small_dag("strict", ("typo", {"arguments": ["pass", "{{ params.no_such_thing }}"], "retries": 0})))
+def test_a_template_that_names_nothing_fails_the_task(run_code):
+    run = run_code(small_dag("strict", ("typo", {"arguments": ["pass", "{{ params.no_such_thing }}"], "retries": 0})))
     assert states(run) == {"typo": "failed"}
 
 
-def test_the_time_limit_ends_the_job(run_dag, tmp_path):
+def test_the_time_limit_ends_the_job(run_code, tmp_path):
     note, code = family(tmp_path)
     limit = {"execution_timeout": timedelta(seconds=4), "retries": 0}
-    run = run_dag(small_dag("limit", ("endless", {"arguments": [code], **limit})))
+    run = run_code(small_dag("limit", ("endless", {"arguments": [code], **limit})))
     assert states(run) == {"endless": "failed"}
     child = int(note.read_text())
     assert not psutil.pid_exists(child) or alive([psutil.Process(child)]) == []
