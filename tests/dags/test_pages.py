@@ -1,0 +1,209 @@
+"""The pages in Airflow's UI, served by Airflow's own application: who gets in, what they see, what they never see."""
+
+import json
+import os
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from lifestage_airflow.ui import segments, warehouse
+from lifestage_airflow.ui.warehouse import Marts, NotThere
+
+DAY, BEFORE = date(2017, 12, 30), date(2017, 12, 29)
+PATHS = ("segments", "checks/events/2017-12-30", "quarantine/2017-12-30", "docs/", "docs/x.html", "openapi.json")
+
+
+@pytest.fixture(scope="module")
+def client(metadata):
+    """Airflow's API server, asked without a network."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] = "False"
+    return TestClient(create_app("core"), base_url="http://testserver", follow_redirects=False)
+
+
+@pytest.fixture(scope="module")
+def token(client):
+    """A log-in of the user who may do the least."""
+    return log_in("VIEWER")
+
+
+def log_in(role: str) -> str:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    return get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="someone", role=role))
+
+
+@pytest.fixture
+def get(client, token):
+    """As a logged-in browser does it: by cookie."""
+    return lambda path: client.get(f"/lifestage/{path}", cookies={"_token": token})
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIFESTAGE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nobody_gets_in_without_a_log_in(client, path):
+    client.cookies.clear()
+    anonymous = client.get(f"/lifestage/{path}")
+    assert anonymous.status_code == (404 if path == "openapi.json" else 401)
+    assert "Segments" not in anonymous.text
+    forged = client.get(f"/lifestage/{path}", headers={"Authorization": "Bearer ey.not.ours"})
+    assert forged.status_code in ((404,) if path == "openapi.json" else (401, 403))
+
+
+def test_the_menu_leads_to_the_page(client, token):
+    menu = client.get("/api/v2/plugins", headers={"Authorization": f"Bearer {log_in('ADMIN')}"}).json()
+    (view,) = [v for plugin in menu["plugins"] for v in plugin["external_views"] if v["name"] == "Segments"]
+    assert view["href"] == "/lifestage/segments"
+
+
+def test_a_missing_connection_and_server_are_told_in_words(get, monkeypatch):
+    warehouse.marts.cache_clear()
+    monkeypatch.delenv("AIRFLOW_CONN_LIFESTAGE_WAREHOUSE", raising=False)
+    answer = get("segments")
+    assert answer.status_code == 503
+    assert "Airflow has no connection lifestage_warehouse" in answer.text
+    monkeypatch.setenv("AIRFLOW_CONN_LIFESTAGE_WAREHOUSE", "postgresql://bi_reader:s3cr3t@127.0.0.1:1/warehouse")
+    answer = get("segments")
+    assert answer.status_code == 503
+    assert "The warehouse does not answer" in answer.text
+    assert "s3cr3t" not in answer.text
+    assert "127.0.0.1" not in answer.text
+
+
+def test_nothing_comes_from_elsewhere(get, home):
+    answer = get("quarantine/2017-12-30")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+    assert "<script" not in answer.text
+
+
+OUTCOMES = [
+    {"name": "key_unique", "severity": "fail", "passed": True, "observed": "as expected", "expected": "one row per key",
+     "why": "<b>", "unexpected_count": None},
+    {"name": "few_rows", "severity": "fail", "passed": False, "observed": "3", "expected": "at least 40", "why": "w",
+     "unexpected_count": 1},
+]  # fmt: skip
+
+
+def test_checks_of_a_day_the_broken_first(get, home):
+    folder = home / "validations" / "events"
+    folder.mkdir(parents=True)
+    kept = {"table": "events", "day": str(DAY), "last": str(DAY), "rows": 3, "passed": False, "outcomes": OUTCOMES}
+    (folder / f"{DAY}.json").write_text(json.dumps(kept))
+    text = get(f"checks/events/{DAY}").text
+    assert text.index("few_rows") < text.index("key_unique")
+    assert "It stopped it." in text
+    assert "&lt;b&gt;" in text
+    assert get("checks/events/2017-12-31").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["checks/..%2f..%2fsecrets/2017-12-30", "checks/events/..%2f..%2fshop", "docs/..%2f..%2f"]
+)
+def test_no_address_leads_out_of_its_folder(get, home, path):
+    (home / "shop.json").write_text('{"secret": 1}')
+    answer = get(path)
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+
+
+def test_what_became_of_a_days_files(get, home):
+    folder = home / "lake" / "ingest_report" / f"arrival_date={DAY}"
+    folder.mkdir(parents=True)
+    row = {"source_file": "orders.csv", "rows_read": 40, "rows_kept": 38, "rows_dropped": 0, "rows_quarantined": 2}
+    row |= {"quarantine_share": 0.05, "reasons": "price: 2", "is_complete": True}
+    pq.write_table(pa.Table.from_pylist([row]), folder / "part-0.parquet")
+    text = get(f"quarantine/{DAY}").text
+    for words in ("orders.csv", "5.00%", "price: 2"):
+        assert words in text
+    answer = get("quarantine/2017-12-31")
+    assert answer.status_code == 404
+    assert "was not ingested" in answer.text
+
+
+# -- segments, of rows as the views give them ----------------------------------------------------------------------
+
+
+def marts(published: list[date], flows: list[dict], broken: list[dict] = ()):
+    """Answers each question of the page from these rows."""
+    at = datetime(2017, 12, 31, 3, tzinfo=UTC)
+    common = {"published_at": at, "customers": 5, "model_name": "m", "model_version": 7, "checks_passed": 9}
+    log = [common | {"snapshot_date": day, "checks_warned": 0} for day in published]
+    sizes = {
+        "lifecycle_stage": [
+            {"name": "new", "customers": 2, "spend": 10},
+            {"name": "loyal", "customers": 3, "spend": 90},
+        ],
+        "value_tier": [{"name": "top", "customers": 1, "spend": 75}, {"name": "low", "customers": 4, "spend": 25}],
+    }
+
+    def query(sql: str, *values: object) -> list[dict]:
+        if "publish_log" in sql:
+            return log
+        if "segment_summary" in sql:
+            return sizes["value_tier" if "value_tier as name" in sql else "lifecycle_stage"]
+        return list(flows if "stage_transitions" in sql else broken)
+
+    return query
+
+
+def flow(source: str, target: str, customers: int, is_expected: bool = True) -> dict:
+    return {
+        "previous_snapshot_date": BEFORE, "from_stage": source, "to_stage": target, "customers": customers,
+        "is_expected": is_expected,
+    }  # fmt: skip
+
+
+def test_sizes_and_flows_of_a_day():
+    ways = [flow("loyal", "loyal", 2), flow("new", "loyal", 1), flow("unseen", "new", 2, is_expected=False)]
+    text = segments.page(marts([DAY, BEFORE], ways), None)
+    assert "Segments of 2017-12-30" in text
+    assert "<td>loyal</td><td class='n'>3</td><td class='n'>+1</td>" in text
+    assert "<td>top</td><td class='n'>1</td><td class='n'>75</td>" in text
+    assert "3 customers moved, 2 stayed" in text
+    assert text.count("not expected") == 1
+    assert f"href='?ds={BEFORE}'" in text
+
+
+def test_days_without_flows_and_days_that_were_never_published():
+    first = [{**flow("unseen", "new", 5), "previous_snapshot_date": None}]
+    assert "everybody is seen for the first time" in segments.page(marts([DAY], first), None)
+    assert "All 5 customers stand where they stood" in segments.page(marts([DAY], [flow("new", "new", 5)]), None)
+    with pytest.raises(NotThere, match="the newest day is 2017-12-30"):
+        segments.page(marts([DAY], []), BEFORE)
+    with pytest.raises(NotThere, match="Nothing has been published"):
+        segments.page(marts([], []), None)
+
+
+def test_what_did_not_hold_is_told():
+    broken = [{"table_name": "events", "severity": "warn", "words": "few <rows>"}]
+    text = segments.page(marts([DAY], [], broken), None)
+    assert "<span class='warn'>warn</span>" in text
+    assert "few &lt;rows&gt;" in text
+
+
+def test_an_old_day_is_marked_late():
+    row = marts([DAY], [])("publish_log")[0]
+    end = datetime(2017, 12, 31, tzinfo=UTC)
+    assert "class='warn'" not in segments._tiles(row, row, end + timedelta(hours=47))
+    assert "<b class='warn'>2017-12-30</b><small>ended 3 days ago" in segments._tiles(row, row, end + timedelta(days=3))
+
+
+def test_the_same_question_is_asked_once_a_minute(monkeypatch):
+    asked, now = [], [1000.0]
+    monkeypatch.setattr(warehouse.time, "monotonic", lambda: now[0])
+    marts = Marts()
+    monkeypatch.setattr(marts, "_ask", lambda sql, values: asked.append((sql, values)) or [{"n": len(asked)}])
+    assert [marts("a"), marts("a"), marts("a", 1)] == [[{"n": 1}], [{"n": 1}], [{"n": 2}]]
+    now[0] += warehouse.KEPT_S + 1
+    assert marts("a") == [{"n": 3}]
