@@ -1,10 +1,14 @@
 """The published tables as Airflow assets, on which others' DAGs can be scheduled, and the task that renews them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Asset, Context
 
 from lifestage_airflow.operators import JobOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 VIEWS = (
     *("customer_segments", "customer_segments_history", "segment_summary", "segment_portraits", "clusters"),
@@ -36,3 +40,9 @@ class PublishOperator(JobOperator):
         super().execute(context)
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"ds": self.day}
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> "OperatorLineage":
+        """Called by Airflow's OpenLineage provider, where it is installed."""
+        from lifestage_airflow.lineage import renewed
+
+        return renewed(self.outlets)
