@@ -35,8 +35,10 @@ def copy_lake(lake: Path, target: Path, keys: KeyMap) -> int:
         made.mkdir(parents=True, exist_ok=True)
         for gone in {path.name for path in made.iterdir()} - {path.name for path in table.iterdir()}:
             _remove(made / gone)
-        for part in sorted(table.iterdir()):
-            due += _copy(part, made / part.name, keys)
+        copied = sum(_copy(part, made / part.name, keys) for part in sorted(table.iterdir()))
+        if copied:
+            log.info("%s: %d partitions", table.name, copied)
+        due += copied
     for gone in {path.name for path in target.iterdir()} - {path.name for path in lake.iterdir()}:
         _remove(target / gone)
     return due
@@ -58,7 +60,6 @@ def _copy(part: Path, made: Path, keys: KeyMap) -> bool:
     # Stages tell by these times what is up to date.
     os.utime(staged, ns=(written, written))
     os.rename(staged, made)
-    log.info("%s/%s", part.parent.name, part.name)
     return True
 
 
