@@ -15,6 +15,7 @@ from jobs.home import Home
 from jobs.marts.warehouse import READER, WRITER, connect
 from jobs.marts.warehouse_ddl import VIEWS
 
+SHARES_HOME = False  # readers go on, whatever holds the home
 NULL = "null"
 NUMERIC_TYPES = frozenset({20, 21, 23, 26, 700, 701, 790, 1700})
 """Type numbers of PostgreSQL's integers, floats, money and numeric: shown right-aligned."""

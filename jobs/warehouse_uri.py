@@ -6,6 +6,8 @@ from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.marts.warehouse import READER, WRITER, uri
 
+SHARES_HOME = False  # readers go on, whatever holds the home
+
 
 def arg_parser() -> argparse.ArgumentParser:
     parser = job_parser("warehouse_uri", __doc__)
