@@ -98,7 +98,7 @@ def test_where_mlflow_keeps_its_runs(home, monkeypatch, variables, store):
     assert stores.artifacts(home) == Path("/data/a b")
 
 
-# -- there and back ------------------------------------------------------------------------------------------------------
+# -- there and back ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
