@@ -70,7 +70,7 @@ def _look(home: Home, checks: list[Check], limit: float) -> list[Finding]:
         thread.join(limit)
         if thread.is_alive():
             limit = 0.0  # the time is up for all of them
-            silent = f"no answer within {ANSWER_SECONDS:.0f} s: look at its log and at the network between"
+            silent = f"no answer within {ANSWER_SECONDS:.0f} s: look at its log, the network, the load of this machine"
             found.setdefault(check.name, Finding(check.name, "fail", silent, UnavailableError.exit_code))
     return [found[check.name] for check in checks]
 

@@ -4,10 +4,9 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -33,39 +32,34 @@ def python(home: Home) -> str:
 
 
 def packages(home: Home) -> str:
-    return _compared(LOCK, _installed)
+    return _compared(LOCK, [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")])
 
 
 def airflow_packages(home: Home) -> str:
-    """By the names of their metadata's folders: Airflow's environment is not this one."""
-    folders = [*(REPOSITORY / ".venv-airflow").glob("lib/python*/site-packages/*.dist-info")]
+    folders = [*(REPOSITORY / ".venv-airflow").glob("lib/python*/site-packages")]
     if not folders:
         return "no .venv-airflow beside the code: Airflow runs elsewhere"
-    pairs = (folder.name.removesuffix(".dist-info").rsplit("-", 1) for folder in folders)
-    known = {_plain(name): number for name, number in pairs}
-    return _compared(AIRFLOW_LOCK, lambda name: known.get(_plain(name)))
+    return _compared(AIRFLOW_LOCK, folders)
 
 
-def _compared(lock: Path, installed: Callable[[str], str | None]) -> str:
-    """Every package of the lock as installed; SetupError with the first that are not."""
+def _compared(lock: Path, folders: list[Path]) -> str:
+    """Every package of the lock as installed; SetupError with the first that are not.
+
+    By the names of their metadata's folders, which takes no time, whosever environment it is.
+    """
     if not lock.is_file():
         raise Doubt(f"{lock} is missing: nothing says which versions belong here")
     wanted = dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)", lock.read_text(), re.MULTILINE))
     # A build's mark, such as +cpu, says for which machine it was made, not another version.
-    found = {name: (installed(name) or "").partition("+")[0] for name in wanted}
+    pairs = (path.name.removesuffix(".dist-info").rsplit("-", 1) for f in folders for path in f.glob("*.dist-info"))
+    installed = {_plain(name): number.partition("+")[0] for name, number in pairs}
+    found = {name: installed.get(_plain(name)) for name in wanted}
     other = {name: found[name] for name, number in wanted.items() if found[name] != number.partition("+")[0]}
     if other:
         shown = [f"{name} {found or 'is missing'}, not {wanted[name]}" for name, found in sorted(other.items())]
         more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
         raise SetupError(f"{'; '.join(shown[:5])}{more}: `make env` installs what {lock.name} says")
     return f"{len(wanted)} as {lock.name} says"
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _plain(name: str) -> str:
