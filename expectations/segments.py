@@ -94,7 +94,7 @@ SCORES = Table(
                description="Whether clv_365d carries shorter windows on, since no label of 365 days was known; null "
                "with it."),
         *_MODEL,
-        Column(name="model_cutoff", type="date",
+        Column(name="model_cutoff_date", type="date",
                description="The day before which everything lies that this version learned from. Where it is after "
                "snapshot_date, the scores are hindsight: an old day scored anew."),
     ),

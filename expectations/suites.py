@@ -4,9 +4,11 @@ Row rules keep the names that quarantine uses (``amount_missing``, ``event_type_
 that a rule reads the same wherever it is broken. Each expectation's ``meta`` holds that name, what is expected and why.
 """
 
+import importlib.util
 import sys
 from collections.abc import Collection, Iterator
 from datetime import date
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from expectations.check_texts import expected
@@ -18,6 +20,24 @@ if TYPE_CHECKING:
 
 SEVERITIES: dict[Severity, str] = {"fail": "critical", "warn": "warning"}
 """Ours → Great Expectations'."""
+
+
+def import_gx() -> ModuleType:
+    """Great Expectations. Statistics that no contract asks for are put off until used: a fifth of its start."""
+    if "great_expectations" not in sys.modules and "scipy.stats" not in sys.modules:
+        _put_off("scipy", "stats")
+    import great_expectations
+
+    return great_expectations
+
+
+def _put_off(package: str, name: str) -> None:
+    """``from package import name`` reads the module from now on only when one of its names is asked for."""
+    spec = importlib.util.find_spec(f"{package}.{name}")
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    setattr(sys.modules[package], name, module)
 
 
 def build_suite(
@@ -33,8 +53,7 @@ def build_suite(
     ``measured_names``). ``days``: first and last partition that the rows may belong to.
     ValueError if two checks would bear one name.
     """
-    import great_expectations as gx
-
+    gx = import_gx()
     expectations = [*_table_rules(table, days)]
     for column in table.columns:
         expectations += _column_rules(column)

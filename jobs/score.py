@@ -78,7 +78,7 @@ def scored(
     model = {
         "model_name": pa.repeat(name, len(rows)),
         "model_version": pa.repeat(pa.scalar(version, pa.int32()), len(rows)),
-        "model_cutoff": pa.repeat(date.fromisoformat(predictor.about.cutoff), len(rows)),
+        "model_cutoff_date": pa.repeat(date.fromisoformat(predictor.about.cutoff), len(rows)),
     }
     columns = known | {"is_eligible": predictor.is_eligible(rows)} | model
     columns |= {column: told[column] for column in told.column_names}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from expectations.contract import Table
 from expectations.errors import SetupError, UnavailableError
-from expectations.suites import build_suite, measured_names
+from expectations.suites import build_suite, import_gx, measured_names
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
@@ -30,7 +30,7 @@ WHICH_BROKE = {"result_format": "COMPLETE", "unexpected_index_column_names": ["o
 def quiet_context(folder: str | None = None) -> Any:
     """A Great Expectations context without progress bars; in memory, or a project in ``folder``/gx."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx
+    gx = import_gx()
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     for name in ("great_expectations", "great_expectations.data_context.types.base"):  # the second sets its own level

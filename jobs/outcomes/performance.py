@@ -43,12 +43,12 @@ def _window(scores: LakeTable, day: date, days: int) -> dict | None:
     scored_on = day - timedelta(days=days)
     chance_name = f"purchase_probability_{days}d"
     spend_name = f"expected_spend_{days}d" if days in SPEND_DAYS else None
-    names = ["customer_key", "is_eligible", "model_name", "model_version", "model_cutoff", chance_name]
+    names = ["customer_key", "is_eligible", "model_name", "model_version", "model_cutoff_date", chance_name]
     rows = scores.read_arrow([scored_on], names + [spend_name] * bool(spend_name)).to_pandas()
     rows = rows[rows["is_eligible"] & rows[chance_name].notna()]
     if rows.empty:
         return None
-    if (cutoff := rows["model_cutoff"].iloc[0]) > scored_on:
+    if (cutoff := rows["model_cutoff_date"].iloc[0]) > scored_on:
         log.info("%s was scored by a model that learned from days up to %s: no forecast, left out", scored_on, cutoff)
         return None
     bought, paid = came_true(scored_on, days, rows["customer_key"], scores.home.path)

@@ -194,7 +194,7 @@ def score(home: Home) -> None:
         "is_clv_extrapolated": [True] * len(features),
         "model_name": ["a rule"] * len(features),
         "model_version": pa.array([1] * len(features)),
-        "model_cutoff": [LAST] * len(features),
+        "model_cutoff_date": [LAST] * len(features),
     }
     LakeTable(home, SCORES).write_arrow(LAST, pa.table({name: rows[name] for name in SCORES.column_names}))
 

@@ -56,7 +56,7 @@ def segments(day=DAY, rows=ROWS, **changes):
             "expected_spend_90d": None, "clv_365d": 12.5, "is_clv_extrapolated": True,
             "gap_last_days": None, "gap_mean_before_last_days": None, "purchase_days_365d": 0,
             "return_amount_30d": 0.0, "return_amount_365d": 0.0,
-            "model_name": "purchase", "model_version": 3, "model_cutoff": day, **changes,
+            "model_name": "purchase", "model_version": 3, "model_cutoff_date": day, **changes,
         }
         for row in rows
     ]  # fmt: skip

@@ -89,7 +89,7 @@ def test_every_arrival_is_read_once_and_none_from_after_the_day():
 def score(who, chance, spend, eligible=True, cutoff=DAY - timedelta(days=7)):
     return filled(SCORES, customer_key=who, snapshot_date=DAY - timedelta(days=7), is_eligible=eligible,
                   purchase_probability_7d=chance, expected_spend_30d=spend, model_name="m", model_version=4,
-                  churn_days=30, model_cutoff=cutoff)  # fmt: skip
+                  churn_days=30, model_cutoff_date=cutoff)  # fmt: skip
 
 
 def test_predictions_are_held_against_what_came(home):

@@ -391,7 +391,7 @@ def test_promote_moves_the_champion_and_rollback_brings_it_back(trained, capsys)
 
 def scores(*versions: int) -> pd.DataFrame:
     texts = {"customer_key": "k", "snapshot_date": date(2020, 8, 1), "model_name": MODEL_NAME, "is_eligible": True}
-    row = {column.name: 1 for column in SCORES.columns} | texts | {"model_cutoff": date(2020, 7, 1)}
+    row = {column.name: 1 for column in SCORES.columns} | texts | {"model_cutoff_date": date(2020, 7, 1)}
     return pd.DataFrame([row | {"model_version": version} for version in versions])
 
 
