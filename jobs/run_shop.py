@@ -14,7 +14,7 @@ from expectations.behaviour import FEATURES
 from expectations.errors import DataError
 from expectations.segments import SCORES
 from expectations.tables import PUBLISHED
-from jobs import aggregate, build_features, cluster, segment
+from jobs import aggregate, build_features
 from jobs.arguments import add_engine, job_parser
 from jobs.home import Home
 from jobs.ingest import deliveries, is_unchanged
@@ -24,6 +24,7 @@ from jobs.local.stages import Stages
 from jobs.marts.warehouse import READER, connect
 from jobs.open_day import is_closed
 from jobs.reading.mapping import Mapping, load_mapping
+from jobs.stale import stale_jobs
 
 SAMPLE = "complete_journey"
 
@@ -148,7 +149,7 @@ def is_published(home: Home, mapping: Mapping, day: date) -> bool:
         return True
     if not (build_features.is_fresh(home, day) and scores.written_at(day) > features.written_at(day)):
         return False
-    if not (cluster.is_fresh(home, day) and segment.is_fresh(home, day)):
+    if stale_jobs(home, day):
         return False
     made = [LakeTable(home, table).written_at(day) for table in PUBLISHED]
     if min(made) <= features.written_at(day):
