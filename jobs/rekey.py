@@ -12,12 +12,16 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from expectations.errors import SetupError, UnavailableError
 from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.home_lock import home_alone
-from jobs.reading.keys import VARIABLE, CustomerKeys
+from jobs.reading.keys import VARIABLE, CustomerKeys, secret_bytes
+
+if TYPE_CHECKING:
+    from jobs.rekeying.switch import Change
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +50,18 @@ def main(args: argparse.Namespace) -> None:
         print(f"set {VARIABLE} to what {NEW_VARIABLE} says, wherever it is set: the old one is refused from now on")
 
 
-def rekey(change: "Change", wait_s: float) -> None:  # noqa: F821
+def rekey(change: "Change", wait_s: float) -> None:
     """The whole of it, or what an earlier call left to do."""
     from jobs.rekeying.key_map import KeyMap
     from jobs.rekeying.lake_copy import copy_lake
 
     home, given = change.home, os.environ.get(VARIABLE)
     old, new = change.begin(*_texts(home, change.is_switching))
-    if old.key_id == new.key_id:
-        raise SetupError(f"{NEW_VARIABLE} is the key that the home has")
+    if os.environ.get(NEW_VARIABLE) and _key_id(NEW_VARIABLE) != new.key_id:
+        raise SetupError(
+            f"a change to key {new.key_id} has begun, which {NEW_VARIABLE} is not: end it without that variable"
+            + (f", or give it up by deleting {change.folder} and {change.lake}" if not change.is_switching else "")
+        )
     if not change.is_switching:
         copied = copy_lake(home.lake, change.lake / "new", KeyMap.of(home, old, new, change.vaults))
         log.info("%d partitions are under the new key %s; waiting for running jobs to end", copied, new.key_id)
@@ -73,9 +80,13 @@ def _texts(home: Home, is_switching: bool) -> tuple[str, str | None]:
         raise SetupError(
             f"{VARIABLE} gives the old key, so give the new one by {NEW_VARIABLE} (`openssl rand -hex 32`)"
         )
-    if not is_switching:
-        CustomerKeys.of(home)
+    if not is_switching and CustomerKeys.of(home).key_id == (new and _key_id(NEW_VARIABLE)):
+        raise SetupError(f"{NEW_VARIABLE} is the key that the home has")
     return given or (home.secrets / "customer_key").read_text(), new
+
+
+def _key_id(variable: str) -> str:
+    return CustomerKeys(secret_bytes(os.environ[variable], variable)).key_id
 
 
 @contextmanager

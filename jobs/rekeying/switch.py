@@ -76,9 +76,12 @@ class Change:
         self.clean()
 
     def clean(self) -> None:
-        """Removes what the change kept: both keys last."""
+        """Removes what the change kept. The new key goes last: it tells that this change has ended."""
         switching_file(self.home.path).unlink(missing_ok=True)
         shutil.rmtree(self.lake, ignore_errors=True)
+        (self.folder / "old_key").unlink(missing_ok=True)
+        for name in ("vault", "old-vault"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         shutil.rmtree(self.folder)
 
     @property

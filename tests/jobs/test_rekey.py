@@ -221,7 +221,17 @@ def test_a_given_key_is_taken_and_must_be_given_with_a_given_one(filled, monkeyp
     monkeypatch.setenv("LIFESTAGE_CUSTOMER_KEY", old)
     with pytest.raises(SetupError, match="LIFESTAGE_NEW_CUSTOMER_KEY"):
         change(filled)
+    monkeypatch.setenv("LIFESTAGE_NEW_CUSTOMER_KEY", old)
+    with pytest.raises(SetupError, match="is the key that the home has"):
+        change(filled)
+    assert not (filled.path / "rekey").exists()
     new = secrets.token_hex(32)
+    monkeypatch.setenv("LIFESTAGE_NEW_CUSTOMER_KEY", new)
+    with shared_home(filled.path), pytest.raises(UnavailableError):
+        change(filled, "--wait", "0")
+    monkeypatch.setenv("LIFESTAGE_NEW_CUSTOMER_KEY", secrets.token_hex(32))
+    with pytest.raises(SetupError, match=r"has begun.*give it up by deleting"):
+        change(filled)
     monkeypatch.setenv("LIFESTAGE_NEW_CUSTOMER_KEY", new)
     change(filled)
     assert "set LIFESTAGE_CUSTOMER_KEY" in capsys.readouterr().out
