@@ -79,6 +79,8 @@ def _core(home: Home) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__CATCHUP_BY_DEFAULT": "False",
         # A task that has ended is followed by the next in half a second less than by default.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        # Where jobs take all cores the API server answers late; by default a task is given up after five seconds.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
     }
