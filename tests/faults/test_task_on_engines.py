@@ -91,7 +91,9 @@ def connection(cluster: Path, **conf: str) -> dict:
 
 def test_executors_without_a_checkout_encode_texts_by_the_wheel(shop, cluster, wheel, folder):
     """spark-submit ships the code; a worker, started in a folder of its own, finds it there and imports it there."""
-    engine = connection(cluster, **{"spark.archives": f"{wheel.as_uri()}#lifestage"})
+    # Compiled modules show below from where Python took them; the surroundings may forbid it to write them.
+    conf = {"spark.archives": f"{wheel.as_uri()}#lifestage", "spark.executorEnv.PYTHONDONTWRITEBYTECODE": ""}
+    engine = connection(cluster, **conf)
     said = airflow_task.run(shop, engine, "jobs", "encode_text", *DAYS, folder=folder)
     assert "spark-submit --master spark://127.0.0.1" in said
     days = LakeTable(shop, EVENTS).days()
