@@ -131,7 +131,7 @@ def test_unpausing_the_daily_line_starts_with_yesterday_and_catches_nothing_up(h
 
 
 def test_a_backfill_keeps_two_days_under_way_and_in_order(home, setup_run):
-    """The DAG is unpaused by now. No model was trained, so each day fails at scoring, and the next goes on."""
+    """The DAG is unpaused by now. No model was trained, so no day is scored, and the next goes on."""
     days = ("2017-01-21", "2017-01-22", "2017-01-23")
     asked = ["--dag-id", "lifestage_daily", "--from-date", days[0], "--to-date", days[-1], "--max-active-runs", "3"]
     airflow = [str(AIRFLOW_BIN / "python"), "-m", "airflow", "backfill", "create", *asked]
@@ -148,10 +148,10 @@ def test_a_backfill_keeps_two_days_under_way_and_in_order(home, setup_run):
     for before, after in ((first, second), (second, third)):
         assert after["ingest"]["start_date"] < before["validate_features"]["end_date"]  # side by side
         assert before["validate_features"]["end_date"] <= after["encode_text"]["start_date"]  # and in order
-        assert before["score"]["state"] == "failed"
+        assert before["score"]["state"] == "upstream_failed"
         assert after["validate_features"]["state"] == "success"
     # Two at a time, not three.
-    assert runs[0]["end_date"] <= third["ingest"]["start_date"]
+    assert runs[0]["end_date"] <= third["ingest"]["start_date"] or runs[1]["end_date"] <= third["ingest"]["start_date"]
 
 
 def test_down_ends_a_job_that_runs(home):

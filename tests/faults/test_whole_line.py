@@ -1,4 +1,4 @@
-"""The whole line on a tenth of the sample shop: both engines, twice, and with bad deliveries on the last day."""
+"""The whole line on a tenth of the sample shop: on both engines, again, by the scheduler, with bad deliveries."""
 
 import gzip
 import os
@@ -15,9 +15,11 @@ from expectations.views import VIEWS
 from jobs.home import Home
 from jobs.land_sample import FEEDS, land_dimensions, land_feed, read_table
 from jobs.local import postgres
+from jobs.local.airflow_env import AIRFLOW_BIN, environment
 from jobs.marts.warehouse import READER, connect
 from jobs.reading.mapping import load_mapping
 from jobs.run_shop import due_days
+from tests.faults.airflow_api import call, ended, task_instances
 
 pytestmark = pytest.mark.slow
 LAST = "2017-12-31"
@@ -213,3 +215,45 @@ def daily(home: Home, *commands: tuple[str, ...]) -> str:
             assert done.returncode == 65, done.stderr
             return done.stderr
     return ""
+
+
+def backfill(home: Home, first: str, last: str) -> None:
+    """Asks Airflow to run days again that it has run before, as many at once as it likes."""
+    asked = ["--dag-id", "lifestage_daily", "--from-date", first, "--to-date", last, "--max-active-runs", "5"]
+    done = subprocess.run(
+        [AIRFLOW_BIN / "python", "-m", "airflow", "backfill", "create", *asked, "--reprocess-behavior", "completed"],
+        env=environment(home), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_published_days_run_again_side_by_side_and_from_the_middle(first_run):
+    """By the scheduler, as an engineer does it: every mart is as before, and each publish says so."""
+    home, _ = first_run
+    before, logged = marts(home), publishes(home)
+    days = {f"2017-12-{n}": f"/dags/lifestage_daily/dagRuns?logical_date_gte=2017-12-{n}T00:00:00Z"
+            f"&logical_date_lte=2017-12-{n}T00:00:00Z" for n in (30, 31)}  # fmt: skip
+    assert command(home, "up", "--port", "18095", "--mlflow-port", "15015").returncode == 0
+    try:
+        call(home, "/dags/lifestage_daily", {"is_paused": False}, "PATCH")
+        backfill(home, *days)
+        runs = [call(home, path)["dag_runs"][0]["dag_run_id"] for path in days.values()]
+        assert [ended(home, "lifestage_daily", run, 600) for run in runs] == ["success"] * 2
+        one, two = (task_instances(home, "lifestage_daily", run) for run in runs)
+        assert two["ingest"]["start_date"] < one["publish"]["end_date"]  # under way together, and in order
+        assert one["validate_features"]["end_date"] <= two["encode_text"]["start_date"]
+        assert one["publish"]["end_date"] <= two["cluster"]["start_date"]
+        assert marts(home) == before
+        assert publishes(home) == [*logged, *logged[-2:]]
+
+        clear = {"dag_run_id": runs[1], "task_ids": ["segment"], "include_downstream": True, "only_failed": False}
+        call(home, "/dags/lifestage_daily/clearTaskInstances", clear | {"dry_run": False}, "POST")
+        assert ended(home, "lifestage_daily", runs[1], 600) == "success"
+        again = task_instances(home, "lifestage_daily", runs[1])
+        tried = {name for name in again if again[name]["try_number"] > two[name]["try_number"]}
+        assert {"segment", "choose_actions", "publish", "report"} <= tried
+        assert not {"ingest", "build_features", "score", "cluster"} & tried
+        assert marts(home) == before
+        assert publishes(home) == [*logged, *logged[-2:], logged[-1]]
+    finally:
+        command(home, "down")
