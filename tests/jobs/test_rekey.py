@@ -303,6 +303,7 @@ JOINED = (
 )
 
 
+@pytest.mark.slow
 def test_the_marts_are_the_same_but_for_the_keys_which_change_at_once(published, monkeypatch):
     before, joined, old = told(published, HISTORY), told(published, JOINED), given_keys(published)
     do, meanwhile = warehouse_keys._drop_staged, []
@@ -326,6 +327,7 @@ def test_the_marts_are_the_same_but_for_the_keys_which_change_at_once(published,
     assert told(published, JOINED) == joined
 
 
+@pytest.mark.slow
 def test_a_row_of_an_unknown_customer_leaves_the_warehouse_as_it_was(published):
     with connect(published, autocommit=True) as connection:
         stored = f"warehouse.customer_segments_v{CUSTOMER_SEGMENTS.version}"
