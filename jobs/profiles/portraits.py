@@ -17,6 +17,8 @@ STEPS = ("view", "search", "add_to_cart", "purchase", "return", "review", "suppo
 """Of a typical journey, in its order: event types with a count of 90 days among the features."""
 SHOWN = {"difference": 8, "category": 5, "tag": 8}
 """Fact → how many are told, the most telling first."""
+LEAST_TOLD = 3
+"""Customers of a segment who must share what its summary says of them."""
 CUSTOMER_COLUMNS = ("customer_key", "value_tier", "lifecycle_stage", "cluster_id")
 
 
@@ -157,17 +159,17 @@ def _summary(told: list[Fact]) -> str:
         by_fact.setdefault(fact.fact, []).append(fact)
     sizes = [by_fact[name][0].words for name in ("size", "customer_share", "revenue_share")]
     apart = [fact.words.split(":")[0] for fact in by_fact.get("difference", [])[:3]]
-    wants = [fact.item for fact in by_fact.get("category", []) if _is_telling(fact)][:2]
-    tags = [fact.item for fact in by_fact.get("tag", []) if _is_telling(fact)][:3]
+    people = by_fact["size"][0].value
+    wants, tags = ([f.item for f in by_fact.get(name, []) if _is_telling(f, people)] for name in ("category", "tag"))
     parts = [
         f"{sizes[0]}, {sizes[1]}, {sizes[2]}",
         "on average " + "; ".join(apart) if apart else "much like everybody else",
-        "more often than others wants " + " and ".join(wants) if wants else "",
-        "more often than others tagged " + ", ".join(tags) if tags else "",
+        "more often than others wants " + " and ".join(wants[:2]) if wants else "",
+        "more often than others tagged " + ", ".join(tags[:3]) if tags else "",
     ]
     return ". ".join(part[0].upper() + part[1:] for part in parts if part) + "."
 
 
-def _is_telling(fact: Fact) -> bool:
-    """Whether the share lies beyond that of all others."""
-    return fact.others is None or fact.low > fact.others
+def _is_telling(fact: Fact, people: float) -> bool:
+    """Whether the share lies beyond that of all others, and is of some of the segment's ``people``."""
+    return round(fact.value * people) >= LEAST_TOLD and (fact.others is None or fact.low > fact.others)
