@@ -56,8 +56,8 @@ with lifestage_dag(
     tags=["daily"],
     params={"ds": day_param("Business date, YYYY-MM-DD. Empty: the day of the run's data interval.")},
 ):
-    features_of_day_before = DayBefore(task_id="features_of_day_before", task="validate_features")
-    publish_of_day_before = DayBefore(task_id="publish_of_day_before", task="publish")
+    features_of_day_before = DayBefore(task_id="features_of_day_before", tasks=["aggregate", "validate_features"])
+    publish_of_day_before = DayBefore(task_id="publish_of_day_before", tasks=["publish"])
 
     with TaskGroup("behaviour", prefix_group_id=False, tooltip="The shop's files → features of each customer"):
         ingest = JobOperator(task_id="ingest", arguments=["jobs", "ingest", "--ds", DS])

@@ -47,24 +47,24 @@ class WarnOperator(JobOperator):
 
 
 class DayBefore(BaseSensorOperator):
-    """Waits while the run of the day before is on its way to ``task``: what follows reads what that one leaves.
+    """Waits while the run of the day before is on its way through ``tasks``: what follows reads what those leave.
 
     Where it has ended, failed, stands still in the queue or never was, nothing is waited for: a job says itself if it
     lacks something, and a run that waited for a failed one would keep the place in which that one is to be mended.
 
-    :param task: a task of this DAG.
+    :param tasks: of this DAG. On a closed day a task is skipped as soon as that is known, beside those that still run.
     """
 
-    def __init__(self, *, task: str, **kwargs) -> None:
+    def __init__(self, *, tasks: Sequence[str], **kwargs) -> None:
         super().__init__(mode="poke", poke_interval=2.0, **kwargs)
-        self.task = task
+        self.tasks = list(tasks)
 
     def poke(self, context: Context) -> bool:
         ti = context["ti"]
         before = ti.get_previous_dagrun()
         if before is None or before.state != "running":
             return True
-        states = ti.get_task_states(dag_id=before.dag_id, task_ids=[self.task], run_ids=[before.run_id])
-        state = states.get(before.run_id, {}).get(self.task)
-        self.log.info("%s of %s: %s", self.task, before.run_id, state)
-        return state in ENDED
+        known = ti.get_task_states(dag_id=before.dag_id, task_ids=self.tasks, run_ids=[before.run_id])
+        states = {task: known.get(before.run_id, {}).get(task) for task in self.tasks}
+        self.log.info("%s: %s", before.run_id, ", ".join(f"{task} {state}" for task, state in states.items()))
+        return all(state in ENDED for state in states.values())
