@@ -80,6 +80,7 @@ def scored(shop_home, shop, write_partition):
         row = {column.name: 1 for column in SCORES.columns}
         frame = pd.DataFrame(row, index=range(len(shop.keys)))
         frame["customer_key"], frame["snapshot_date"], frame["is_eligible"] = shop.keys, day, True
+        frame["model_cutoff_date"] = day
         frame["model_name"], frame["model_version"] = "lifestage_behaviour", version
         frame["is_clv_extrapolated"] = True
         frame["purchase_probability_30d"] = probability
