@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,6 +20,7 @@ from expectations.contract import Table
 from expectations.errors import DataError
 from jobs.home import Home
 from jobs.schemas import arrow_schema, spark_ddl
+from jobs.work_folder import work_folder
 from ml.home import partition_days
 
 if TYPE_CHECKING:
@@ -217,16 +216,8 @@ class LakeTable:
     def _staged(self) -> Iterator[Path]:
         """A folder to write in, gone afterwards; what a killed writer left is cleared away."""
         self.root.mkdir(parents=True, exist_ok=True)
-        self._work.mkdir(parents=True, exist_ok=True)
-        for left in self._work.glob("staged-*"):
-            if not psutil.pid_exists(int(left.name.split("-")[1])):
-                shutil.rmtree(left, ignore_errors=True)
-        staged = self._work / f"staged-{os.getpid()}-{uuid.uuid4().hex}"
-        staged.mkdir()
-        try:
+        with work_folder(self._work, "staged-") as staged:
             yield staged
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -7,14 +7,10 @@ left as it is, and so are all others, unless --replace is given.
 import argparse
 import logging
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-
-import psutil
 
 from expectations.errors import DataError, SetupError
 from jobs.arguments import job_parser
@@ -25,6 +21,7 @@ from jobs.onboarding.split import split_lines_of, split_rows_of
 from jobs.onboarding.streams import files_below, refuse_foreign
 from jobs.reading.feed import Feed
 from jobs.reading.mapping import Mapping, load_mapping
+from jobs.work_folder import work_folder
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +71,7 @@ def feed_of(mapping: Mapping, name: str | None) -> Feed:
 
 def land_files(landing: Path, feed: Feed, timezone: str, files: list[Path], replace: bool = False) -> Landed:
     """Splits ``files`` into the feed's day files below ``landing``: all of them or, where anything is wrong, none."""
-    with _work_folder(landing) as work:
+    with work_folder(landing, "_landing-") as work:
         is_parquet = feed.format == "parquet"
         days, split = (ParquetDays(work), split_rows_of) if is_parquet else (TextDays(work), split_lines_of)
         for file in files:
@@ -98,20 +95,6 @@ def land_files(landing: Path, feed: Feed, timezone: str, files: list[Path], repl
         rows=sum(days.rows.values()), undated=days.undated, days=list(targets), written=len(fresh) - len(different),
         replaced=len(different), unchanged=len(there) - len(different),
     )  # fmt: skip
-
-
-@contextmanager
-def _work_folder(landing: Path) -> Iterator[Path]:
-    """A folder on landing's own disk, gone afterwards; what a killed run left is cleared away."""
-    for left in landing.glob("_landing-*"):
-        if not psutil.pid_exists(int(left.name.removeprefix("_landing-"))):
-            shutil.rmtree(left, ignore_errors=True)
-    work = landing / f"_landing-{os.getpid()}"
-    work.mkdir(parents=True)
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _put_in_place(days: TextDays | ParquetDays, day: date, aside: Path, target: Path) -> None:

@@ -59,7 +59,7 @@ def test_rows_are_replaced_and_sorted_by_key(table):
     assert left_behind(table) == [f"day={DAY}", "lock"]
 
 
-# Ends the process without a word at the n-th rename of the swap.
+# Ends the process without a word at the n-th rename of the swap, which moves what has been written.
 KILLED = """
 import os, sys
 from datetime import date
@@ -69,9 +69,9 @@ from jobs.lake import LakeTable
 from tests.jobs.test_lake import DAY, NOTES, notes
 renamed, real = [], os.rename
 def rename(a, b):
-    if len(renamed) == int(sys.argv[2]):
+    if "day" in a.name and len(renamed) == int(sys.argv[2]):
         os._exit(9)
-    renamed.append(a)
+    renamed.extend([a] * ("day" in a.name))
     real(a, b)
 os.rename = rename
 LakeTable(Home(Path(sys.argv[1])), NOTES).write_arrow(DAY, notes("new"))
@@ -97,6 +97,22 @@ def test_two_writers_at_once_leave_one_whole_partition(table):
     ]
     assert [writer.wait() for writer in writers] == [9] * 4
     assert texts(table) == ["new"]
+
+
+@pytest.mark.parametrize("apart", [[], ["unshare", "--user", "--map-root-user", "--pid", "--fork"]], ids=["", "apart"])
+def test_what_a_living_writer_has_staged_stays_though_its_number_is_nobodys(table, apart):
+    """Containers that share a home do not see each other's processes."""
+    if apart and subprocess.run([*apart, "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces of processes here")
+    with table.replaced(DAY) as (_, part):
+        (part / "half").touch()
+        other = KILLED.replace("os._exit(9)\n    renamed", "pass\n    renamed")
+        command = [*apart, sys.executable, "-c", other, str(table.home.path), "99"]
+        assert subprocess.run(command, cwd=REPOSITORY).returncode == 9
+        assert texts(table) == ["new"]
+        assert (part / "half").exists()
+    assert (table.folder(DAY) / "half").exists()
+    assert left_behind(table) == [f"day={DAY}", "lock"]
 
 
 def test_a_partition_of_another_contract_is_told(table):

@@ -5,7 +5,6 @@ import csv
 import errno
 import gzip
 import io
-import subprocess
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -333,10 +332,9 @@ def test_a_history_without_a_row_is_told(split_up):
 
 
 def test_what_a_killed_run_left_is_cleared_away(split_up, tmp_path):
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    left = tmp_path / "landing" / f"_landing-{gone.pid}"
+    left = tmp_path / "landing" / "_landing-of-a-dead-run"
     left.mkdir(parents=True)
+    (left / "lock").touch()
     (left / "2024-03-01.part").write_bytes(b"half of it")
     assert list(split_up(HEADER + b"a,2024-03-01,1\n")) == ["2024-03-01.csv"]
     assert [path.name for path in (tmp_path / "landing").iterdir()] == ["2024-03-01.csv"]
