@@ -1,7 +1,8 @@
 """Removes what no later day needs: old snapshots, leftovers, results, files of models, logs. ``--dry-run`` shows it.
 
-Ages are counted from the end of ``--ds``; how long things are kept is set in sections ``maintain`` and ``keep_days`` of
-settings.yaml. Prints a line for each kind of thing, with its size. Safe to stop and to repeat.
+Ages are counted from the end of ``--ds``, in lake and results from the shop's newest day up to it; how long things are
+kept is set in sections ``maintain`` and ``keep_days`` of settings.yaml. Prints a line for each kind of thing, with its
+size. Safe to stop and to repeat.
 """
 
 import argparse

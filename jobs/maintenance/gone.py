@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from expectations.errors import SetupError
@@ -35,6 +36,11 @@ class MaintainSettings:
     def __post_init__(self) -> None:
         if 0 < self.runs_days < 30 or 0 < self.logs_days < 7:
             raise SetupError("maintain: runs_days must be 30 or more, logs_days 7 or more, or 0 (keep all)")
+
+
+def newest_until(day: date, days: Iterable[date]) -> date | None:
+    """The newest of ``days`` that is not after ``day``: where a shop's time stands, as far as they tell."""
+    return max((one for one in days if one <= day), default=None)
 
 
 def bytes_of(files: Iterable[Path]) -> int:

@@ -11,11 +11,11 @@ from functools import partial
 from expectations.contract import Table
 from expectations.errors import SetupError
 from expectations.events import QUARANTINE
-from expectations.segments import PROBABILITY_DAYS
+from expectations.segments import CUSTOMER_SEGMENTS, PROBABILITY_DAYS
 from expectations.tables import LAKE
 from jobs.home import Home
 from jobs.lake import LakeTable
-from jobs.maintenance.gone import Gone, MaintainSettings, bytes_of
+from jobs.maintenance.gone import Gone, MaintainSettings, bytes_of, newest_until
 from jobs.settings import load_section
 
 SECTION = "keep_days"
@@ -61,9 +61,16 @@ def needed_days(home: Home) -> int:
 
 
 def find(home: Home, day: date, settings: MaintainSettings) -> Iterator[Gone]:
-    """Partitions older than their table's days, the oldest first."""
+    """Partitions older than their table's days, the oldest first.
+
+    Counted from ``day``, or from the lake's newest segmented day where the shop went no further: one whose last day is
+    years ago keeps what its next day will look back on. Without segments, from the table's own newest partition.
+    """
+    segmented = newest_until(day, LakeTable(home, CUSTOMER_SEGMENTS).days())
     for table, days in kept_days(home).items():
-        rows, bound = LakeTable(home, table), day - timedelta(days=days)
-        for old in rows.days() if days else ():
+        rows = LakeTable(home, table)
+        there = rows.days() if days else []
+        bound = (segmented or newest_until(day, there) or day) - timedelta(days=days)
+        for old in there:
             if old < bound:
                 yield Gone(table.name, str(old), bytes_of([rows.folder(old)]), partial(rows.drop, old))

@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 
 from jobs.home import Home
-from jobs.maintenance.gone import Gone, MaintainSettings
+from jobs.maintenance.gone import Gone, MaintainSettings, newest_until
 
 log = logging.getLogger(__name__)
 
 
 def find(home: Home, day: date, settings: MaintainSettings) -> Iterator[Gone]:
-    """Results whose last day is older than ``results_days``."""
-    bound = day - timedelta(days=settings.results_days)
-    for file in sorted(home.validations.glob("*/*.json")) if settings.results_days else ():
+    """Results whose last day is older than ``results_days``, counted from ``day`` or the newest day with a result."""
+    files = sorted(home.validations.glob("*/*.json")) if settings.results_days else []
+    bound = (newest_until(day, map(last_day, files)) or day) - timedelta(days=settings.results_days)
+    for file in files:
         if last_day(file) < bound:
             yield Gone(f"results of {file.parent.name}", file.stem, file.stat().st_size, partial(file.unlink, True))
 

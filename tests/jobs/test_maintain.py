@@ -48,6 +48,19 @@ def test_old_snapshots_go_and_what_later_days_count_from_stays(home, capsys):
     assert capsys.readouterr().out.endswith("lake: removes nothing\n")
 
 
+def test_a_shop_whose_last_day_is_years_ago_keeps_what_its_next_day_looks_back_on(home):
+    today, old, kept = date(2026, 11, 22), DAY - timedelta(days=401), DAY - timedelta(days=400)
+    fill(home, FEATURES, old, kept, DAY, DAY + timedelta(days=1))
+    fill(home, SCORES, old, kept)
+    # Without segments a table's own newest partition tells the time.
+    assert [gone.name for gone in lake.find(home, today, MaintainSettings())] == [str(old), str(kept)]
+    fill(home, CUSTOMER_SEGMENTS, kept, DAY)
+    gone = [(gone.kind, gone.name) for gone in lake.find(home, today, MaintainSettings())]
+    assert sorted(gone) == [("features", str(old)), ("scores", str(old))]
+    # Asked about an earlier day, ages are that day's.
+    assert list(lake.find(home, kept, MaintainSettings())) == []
+
+
 def test_days_are_set_by_table_and_never_fewer_than_later_days_need(home):
     (home.path / "settings.yaml").write_text("keep_days: {features: 200, scores: 0}\n")
     kept = {table.name: days for table, days in lake.kept_days(home).items()}
@@ -74,13 +87,15 @@ def test_old_results_go_and_the_rest_makes_the_docs(home, capsys):
     kept = home.validations / "events"
     kept.mkdir(parents=True)
     old, new = DAY - timedelta(days=401), DAY - timedelta(days=399)
-    names = (f"{old}.json", f"{old}-warehouse.json", f"{old}_{new}.json", f"{new}.json")
+    names = (f"{old}.json", f"{old}-warehouse.json", f"{old}_{new}.json", f"{new}.json", f"{DAY}.json")
     for name in names:
         (kept / name).write_text("{}")
     found = [gone.name for gone in results.find(home, DAY, MaintainSettings())]
     # A range is as old as its last day.
     assert sorted(found) == [f"{old}", f"{old}-warehouse"]
     assert list(results.find(home, DAY, MaintainSettings(results_days=0))) == []
+    # Years later nothing has come since: nothing has grown older.
+    assert len(list(results.find(home, date(2026, 11, 22), MaintainSettings()))) == 2
 
 
 def test_old_task_logs_go_with_their_folders(home, monkeypatch):
