@@ -30,7 +30,7 @@ CHURN_WATCHLIST = Table(
                description="The snapshot a week before, or the nearest one earlier within another week; null if none "
                "was scored by the same model version or knew the customer."),
         Column(name="spend_at_risk", type="double", minimum=0, unit="currency",
-               description="churn_probability x what the customer paid within 365 days, before refunds: what ranks."),
+               description="churn_probability x what the customer paid within 365 days, less refunds: what ranks."),
         *(CUSTOMER_SEGMENTS.column(name) for name in ("value_tier", "lifecycle_stage", "last_purchase_date")),
         *REASONS,
     ),
