@@ -88,8 +88,9 @@ SCORES = Table(
                description="Expected spend in the next 30 days, before refunds, if the customer buys at all."),
         *(column for days in SPEND_DAYS for column in _spend(days)),
         Column(name="clv_365d", type="double", minimum=0, unit="currency", nullable=True,
-               description="Customer lifetime value: expected spend in the next 365 days, before refunds. Null where "
-               "the model was trained without one."),
+               description="Customer lifetime value: expected spend in the next 365 days, before refunds. An "
+               "extrapolated one ranks as expected_spend_90d does where nobody is seen to ebb away. Null where the "
+               "model was trained without one."),
         Column(name="is_clv_extrapolated", type="bool", nullable=True,
                description="Whether clv_365d carries shorter windows on, since no label of 365 days was known; null "
                "with it."),

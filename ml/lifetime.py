@@ -3,7 +3,7 @@
 The model's own expected spend over its longest window, carried on at the pace at which a Pareto/NBD expects purchases
 to ebb away:
 
-    clv = expected_spend(window) * N(365) / N(window) * level
+    clv = expected_spend(window) * N(365) / N(window) * level, between expected_spend(window) and an even pace
 
 N(t): purchases that the Pareto/NBD expects of this customer within t; for customers who never bought, the sum over all
 others stands in. level: how much more was spent over the longest window that had matured when it was learned than the
@@ -69,7 +69,8 @@ class Lifetime:
             return spend
         growth, has_bought = np.full(len(inputs), self.mean_growth), inputs.life["frequency_days"] > 0
         growth[has_bought] = _growth(self.buying, inputs.rows(has_bought), self.window_days, CLV_DAYS)
-        return spend * np.maximum(self.level * growth, 1.0)  # a year brings no less than the part of it
+        # A year brings no less than the part of it, and no more than an even pace.
+        return spend * np.clip(self.level * growth, 1.0, CLV_DAYS / self.window_days)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -203,6 +203,18 @@ def test_the_level_is_learned_from_the_longest_window_that_matured(examples: Exa
     assert high.level > 1.4
 
 
+def test_a_year_brings_no_more_than_an_even_pace_and_no_less_than_its_part(examples: Examples) -> None:
+    short, made = windows(examples, 30, 90), make("pareto_nbd")
+    made.fit(short, short)
+    forecast = made.predict(examples.inputs)
+    part = forecast.expected_spend(90)
+    learned = replace(learn_lifetime(examples.inputs, short, window_days=90), level=2.0)
+    clv = learned.value(forecast, examples.inputs)
+    assert (clv <= part * 365 / 90 * (1 + 1e-12)).all()
+    assert (clv >= part).all()
+    assert (clv[part > 0] < part[part > 0] * 365 / 90).any(), "who is seen to ebb away stays below"
+
+
 def test_with_labels_of_a_year_nothing_is_extrapolated(examples: Examples) -> None:
     learned = learn_lifetime(examples.inputs, windows(examples, 90, 365), window_days=90)
     assert (learned.known_days, learned.is_extrapolated) == (CLV_DAYS, False)
