@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from expectations.behaviour import FEATURE_NAMES, FEATURES
+from expectations.errors import DataError
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
 from expectations.watch import CHURN_WATCHLIST
 from jobs.arguments import add_day, job_parser
@@ -90,6 +91,27 @@ def comparable(home: Home, day: date, model: tuple[str, int]) -> date | None:
     return None
 
 
+def asked_anew(predictor: "Predictor", home: Home, known: date, keys: "pa.ChunkedArray") -> "pa.Table | None":
+    """customer_key, churn_probability of those of ``keys`` who were known on ``known``, as ``predictor`` says today.
+
+    The scores of that day would not do: each day has a calibration of its own, which moves every customer at once.
+    None where the features of that day can be read no more.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from ml.cohorts import INPUT_COLUMNS
+
+    try:
+        features = LakeTable(home, FEATURES).read_arrow([known], list(INPUT_COLUMNS))
+        then = features.filter(pc.is_in(features["customer_key"], value_set=keys.combine_chunks()))
+        told = predictor.score(then, known, home.path)
+    except DataError as error:
+        log.warning("the watch list tells no changes since %s: %s", known, error)
+        return None
+    return pa.table({"customer_key": then["customer_key"], "churn_probability": told["churn_probability"]})
+
+
 def changes(rows: "pa.Table", before: "pa.Table | None", day: date | None) -> "pa.Table":
     """``rows`` with churn_probability_change and compared_with; null for customers that ``before`` does not know."""
     import pyarrow as pa
@@ -145,10 +167,10 @@ def watched(home: Home, day: date, settings: WatchSettings) -> "pa.Table":
     if not len(rows):
         return with_places(changes(rows, None, None), [[]] * REASONS)
     model = rows["model_name"][0].as_py(), rows["model_version"][0].as_py()
-    known = comparable(home, day, model)
-    before = LakeTable(home, SCORES).read_arrow([known], ["customer_key", "churn_probability"]) if known else None
-    features = LakeTable(home, FEATURES).read_arrow([day], list(INPUT_COLUMNS))
     predictor = as_scored(load_predictor(*model, home.path), day, home.path)
+    known = comparable(home, day, model)
+    before = asked_anew(predictor, home, known, rows["customer_key"]) if known else None
+    features = LakeTable(home, FEATURES).read_arrow([day], list(INPUT_COLUMNS))
     words = reasons(predictor, home, day, rows["customer_key"], features)
     return with_places(changes(rows, before, known), words)
 
@@ -172,7 +194,8 @@ def recipe(home: Home) -> str:
 def is_fresh(home: Home, day: date) -> bool:
     """Whether the day's list was made by today's code and settings, after all that it was read from."""
     inputs = [(LakeTable(home, table), day) for table in (CUSTOMER_SEGMENTS, FEATURES, SCORES)]
-    inputs += days_of(LakeTable(home, SCORES), day - 2 * WEEK, day - WEEK)
+    for table in (SCORES, FEATURES):
+        inputs += days_of(LakeTable(home, table), day - 2 * WEEK, day - WEEK)
     return LakeTable(home, CHURN_WATCHLIST).is_fresh(day, recipe(home), inputs)
 
 

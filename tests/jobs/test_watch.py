@@ -1,22 +1,27 @@
 """The churn watch list: who is on it, in which order, what changed in a week, and the model's own reasons."""
 
+import os
+import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from expectations.behaviour import FEATURE_NAMES
+from expectations.behaviour import FEATURE_NAMES, FEATURES
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES
 from expectations.watch import CHURN_WATCHLIST
 from jobs import watch_churn
 from jobs.lake import LakeTable
 from jobs.schemas import arrow_schema
-from jobs.watch_churn import WatchSettings, changes, comparable, listed, reasons, with_places
-from ml.calibrate import Calibrated
+from jobs.watch_churn import WatchSettings, changes, comparable, listed, reasons, watched, with_places
+from ml.calibrate import Calibrated, Calibration, Curve
 from ml.cohorts import INPUT_COLUMNS
 from ml.models import make
 from ml.predict import Predictor
+from ml.recalibrate import Recipe, under
 from tests.ml.told_rows import CUTOFF, told_examples
 
 DAY = date(2024, 4, 30)
@@ -152,3 +157,81 @@ def test_a_day_on_which_nobody_leaves_has_an_empty_list(home):
 def test_medians_leave_out_who_has_no_value(features):
     told = dict(zip(FEATURE_NAMES, watch_churn.medians(features), strict=True))
     assert told["age"] == np.nanmedian(features["age"].to_numpy())
+
+
+BEFORE = DAY - WEEK
+
+
+@pytest.fixture
+def line(home, examples, features, monkeypatch):
+    """A home whose customers are the same on BEFORE and DAY, scored by one version under two calibrations.
+
+    Only the registry is passed over.
+    """
+    model = Calibrated(make("recency_rule"))
+    model.fit(examples, told_examples(seed=1))
+    predictor = Predictor("m/3", model, about=None)
+    own = [1, 2, 200, 201]
+    for day, shift in ((BEFORE, 0.0), (DAY, 2.0)):
+        write_features(home, day, features.take(own))
+        calibration = shifted(model.calibration, shift)
+        told = under(predictor, calibration).score(LakeTable(home, FEATURES).read_arrow([day]), day, home.path)
+        keyed = zip(examples.inputs.customer_keys[own], told["churn_probability"].to_pylist(), strict=True)
+        made = {"snapshot_date": day, "model_name": "m", "model_version": 3}
+        known = [{**customer(key, probability, 90), "churn_band": "high", **made} for key, probability in keyed]
+        LakeTable(home, SCORES).write_arrow(day, rows_of(SCORES, known), str(Recipe("m/3", None, 0, calibration)))
+    LakeTable(home, CUSTOMER_SEGMENTS).write_arrow(DAY, rows_of(CUSTOMER_SEGMENTS, known))
+    monkeypatch.setattr("ml.predict.load_predictor", lambda *_: predictor)
+    return home
+
+
+def shifted(calibration: Calibration, by: float) -> Calibration:
+    """Every chance of a purchase lower by ``by`` in logits."""
+    return replace(calibration, curves=tuple(Curve(shift=-by) for _ in calibration.curves))
+
+
+def write_features(home, day: date, rows: pa.Table) -> None:
+    rows = [{**row, "snapshot_date": day} for row in rows.to_pylist()]
+    LakeTable(home, FEATURES).write_arrow(day, rows_of(FEATURES, rows))
+
+
+def probabilities(home, day: date) -> list[float]:
+    return LakeTable(home, SCORES).read_arrow([day])["churn_probability"].to_pylist()
+
+
+def test_a_changed_calibration_alone_changes_nobody(line):
+    assert min(np.subtract(probabilities(line, DAY), probabilities(line, BEFORE))) > 0.01
+    found = watched(line, DAY, SETTINGS)
+    assert found["churn_probability_change"].to_pylist() == [0] * 4
+    assert found["compared_with"].to_pylist() == [BEFORE] * 4
+
+
+def test_who_fell_silent_changes_by_the_calibration_of_today(line, features):
+    lively = features.take([1, 2, 200])
+    recency = lively["recency_days"].to_pylist()
+    lively = lively.set_column(lively.column_names.index("recency_days"), "recency_days", [[3.0, *recency[1:]]])
+    write_features(line, BEFORE, lively)  # the first had bought by then, the last was not known
+    found = {row["customer_key"]: row["churn_probability_change"] for row in watched(line, DAY, SETTINGS).to_pylist()}
+    assert found.pop(features["customer_key"][1].as_py()) > 0.1
+    assert found.pop(features["customer_key"][201].as_py()) is None
+    assert list(found.values()) == [0, 0]
+
+
+@pytest.mark.parametrize("why", ["gone", "of another contract"])
+def test_without_the_features_of_then_the_change_is_null(line, why, caplog):
+    folder = LakeTable(line, FEATURES).folder(BEFORE)
+    if why == "gone":
+        shutil.rmtree(folder)
+    else:
+        (file,) = folder.glob("*.parquet")
+        pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["recency_days"]), file)
+    found = watched(line, DAY, SETTINGS)
+    assert found["churn_probability_change"].to_pylist() == found["compared_with"].to_pylist() == [None] * 4
+    assert f"the watch list tells no changes since {BEFORE}: " in caplog.text
+
+
+def test_a_list_is_stale_once_the_features_of_then_are_written_anew(line):
+    watch_churn.main(watch_churn.arg_parser().parse_args(["--home", str(line.path), "--ds", str(DAY)]))
+    assert watch_churn.is_fresh(line, DAY)
+    os.utime(LakeTable(line, FEATURES).folder(BEFORE))
+    assert not watch_churn.is_fresh(line, DAY)
