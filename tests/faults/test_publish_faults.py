@@ -37,7 +37,7 @@ from tests.benchmarks.publish_speed import DAY, day_of
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("KILLS", "40"))
+KILLS = int(os.environ.get("KILLS", "20"))
 READERS, PAUSE_S = 8, 0.05
 SEED = 20171230
 NEXT = DAY + timedelta(days=1)
