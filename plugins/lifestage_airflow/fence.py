@@ -106,7 +106,7 @@ def _is_at(lock: int, path: Path) -> bool:
 
 def _read(lock: int) -> dict:
     with suppress(ValueError):
-        return json.loads(os.pread(lock, 4096, 0))
+        return json.loads(os.pread(lock, os.fstat(lock).st_size, 0))
     return {}  # its holder has only just started
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
+from lifestage_airflow import fence
 from lifestage_airflow.fence import lock_file, machine
 from lifestage_airflow.operators import JobOperator
 
@@ -263,6 +264,13 @@ def test_a_job_that_outlives_the_question_fails_its_task(job, retry):
     op.on_kill()
     thread.join(timeout=10)
     assert errors[0].exit_code == -signal.SIGTERM
+
+
+def test_a_holder_is_read_however_long_its_name(tmp_path):
+    holder = {"task": "job" * 5_000, "machine": "another"}
+    (tmp_path / "lock").write_text(json.dumps(holder))
+    with (tmp_path / "lock").open("rb") as lock:
+        assert fence._read(lock.fileno()) == holder
 
 
 def test_a_machine_is_one_boot_and_one_set_of_process_ids():

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from lifestage_airflow.ui import segments, warehouse
-from lifestage_airflow.ui.warehouse import Marts, NotThere
+from lifestage_airflow.ui.html import NotThere
+from lifestage_airflow.ui.warehouse import Marts
 
 DAY, BEFORE = date(2017, 12, 30), date(2017, 12, 29)
 PATHS = ("segments", "checks/events/2017-12-30", "quarantine/2017-12-30", "docs/", "docs/x.html", "openapi.json")
@@ -107,6 +108,18 @@ def test_checks_of_a_day_the_broken_first(get, home):
     assert get("checks/events/2017-12-31").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["docs/%00", f"docs/{'x' * 300}", f"checks/{'x' * 300}/2017-12-30", "docs/none.html"])
+def test_an_address_of_nothing_is_not_found(get, home, path):
+    assert get(path).status_code == 404
+
+
+def test_a_fault_of_ours_is_not_said_to_be_a_missing_page(get, home):
+    (home / "validations" / "events").mkdir(parents=True)
+    (home / "validations" / "events" / f"{DAY}.json").write_text("{}")
+    with pytest.raises(KeyError, match="outcomes"):
+        get(f"checks/events/{DAY}")
+
+
 @pytest.mark.parametrize(
     "path", ["checks/..%2f..%2fsecrets/2017-12-30", "checks/events/..%2f..%2fshop", "docs/..%2f..%2f"]
 )
@@ -197,6 +210,13 @@ def test_an_old_day_is_marked_late():
     end = datetime(2017, 12, 31, tzinfo=UTC)
     assert "class='warn'" not in segments._tiles(row, row, end + timedelta(hours=47))
     assert "<b class='warn'>2017-12-30</b><small>ended 3 days ago" in segments._tiles(row, row, end + timedelta(days=3))
+
+
+def test_times_are_those_of_the_zone_that_the_page_names(monkeypatch):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_LIFESTAGE_WAREHOUSE", "postgresql://bi_reader@127.0.0.1/warehouse?options=-c%20a=b"
+    )
+    assert "-c timezone=UTC" in warehouse.address()["options"]
 
 
 def test_the_same_question_is_asked_once_a_minute(monkeypatch):

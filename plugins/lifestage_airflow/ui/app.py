@@ -4,6 +4,7 @@ Airflow asks nobody for a log-in on behalf of a plugin's application, so that th
 user who may see Airflow's own pages. It answers in HTML without scripts, in Airflow's frame and on its own.
 """
 
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from fastapi.responses import FileResponse, HTMLResponse
 
 from lifestage_airflow.job_process import home_folder
 from lifestage_airflow.ui import checks, segments
-from lifestage_airflow.ui.html import document
-from lifestage_airflow.ui.warehouse import NotThere, marts
+from lifestage_airflow.ui.html import NotThere, document
+from lifestage_airflow.ui.warehouse import marts
 
 SITE = Path("validations", "gx", "uncommitted", "data_docs", "local_site")
 HEADERS = {
@@ -56,8 +57,8 @@ def show_checks(table: str, days: str) -> HTMLResponse:
     """What the gate found on a table and day; ``days``: D, or D_E for a range."""
     try:
         return answer(f"Checks of {table}", checks.page(home_folder(), table, days))
-    except LookupError as error:
-        return missing("Checks", error.args[0], 404)
+    except NotThere as error:
+        return missing("Checks", str(error), error.status)
 
 
 @app.get("/quarantine/{day}")
@@ -65,15 +66,16 @@ def show_quarantine(day: date) -> HTMLResponse:
     """What became of the rows of each file of a day."""
     try:
         return answer("Quarantine", checks.quarantine(home_folder(), day))
-    except LookupError as error:
-        return missing("Quarantine", error.args[0], 404)
+    except NotThere as error:
+        return missing("Quarantine", str(error), error.status)
 
 
 @app.get("/docs/{path:path}")
 def show_data_docs(path: str) -> FileResponse:
     """Great Expectations' Data Docs, as they were last built."""
     site = (home_folder() / SITE).resolve()
-    file = (site / (path or "index.html")).resolve()
-    if not file.is_relative_to(site) or not file.is_file():
-        raise HTTPException(404, "there is no such page; `python -m jobs validate --docs` builds them")
-    return FileResponse(file, headers=HEADERS)
+    with suppress(OSError, ValueError):  # of a name that is too long, or holds a null character
+        file = (site / (path or "index.html")).resolve()
+        if file.is_relative_to(site) and file.is_file():
+            return FileResponse(file, headers=HEADERS)
+    raise HTTPException(404, "there is no such page; `python -m jobs validate --docs` builds them")

@@ -5,16 +5,16 @@ import re
 from datetime import date
 from pathlib import Path
 
-from lifestage_airflow.ui.html import Raw, section, table
+from lifestage_airflow.ui.html import NotThere, Raw, section, table
 
 STATES = {True: ("held", "good"), False: ("did not hold", "bad"), None: ("not judged", "")}
 RESULT_NAME = re.compile(r"\d{4}-\d\d-\d\d(_\d{4}-\d\d-\d\d)?")
 
 
 def result_file(home: Path, name: str, days: str) -> Path:
-    """Where the gate keeps its result on a table; LookupError for what can be no table or day."""
-    if not re.fullmatch(r"[a-z_]+", name) or not RESULT_NAME.fullmatch(days):
-        raise LookupError("The address names no table and day.")
+    """Where the gate keeps its result on a table; NotThere for what can be no table or day."""
+    if not re.fullmatch(r"[a-z_]{1,63}", name) or not RESULT_NAME.fullmatch(days):
+        raise NotThere("The address names no table and day.", 404)
     return home / "validations" / name / f"{days}.json"
 
 
@@ -24,10 +24,10 @@ def report_files(home: Path, day: date) -> list[Path]:
 
 
 def page(home: Path, name: str, days: str) -> str:
-    """LookupError if no result is kept, or the home is not on this machine."""
+    """NotThere if no result is kept, or the home is not on this machine."""
     file = result_file(home, name, days)
     if not file.is_file():
-        raise LookupError(_nothing(home, f"No result of {name} of {days} is kept."))
+        raise NotThere(_nothing(home, f"No result of {name} of {days} is kept."), 404)
     kept = json.loads(file.read_text())
     rows = [_outcome(outcome) for outcome in sorted(kept["outcomes"], key=_worst_first)]
     verdict = (
@@ -61,12 +61,12 @@ def _docs(home: Path, name: str, kept: dict) -> str:
 
 
 def quarantine(home: Path, day: date) -> str:
-    """LookupError if the day was not ingested, or the home is not on this machine."""
+    """NotThere if the day was not ingested, or the home is not on this machine."""
     import pyarrow.parquet as pq
 
     files = report_files(home, day)
     if not files:
-        raise LookupError(_nothing(home, f"{day} was not ingested."))
+        raise NotThere(_nothing(home, f"{day} was not ingested."), 404)
     rows = [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
     rows.sort(key=lambda row: (-row["quarantine_share"], row["source_file"]))
     shown = [

@@ -36,6 +36,14 @@ td.bar i { display: block; height: 9px; border-radius: 2px; background: var(--ac
 """
 
 
+class NotThere(Exception):
+    """What cannot be shown, in words for who looks at the page. ``status`` of HTTP."""
+
+    def __init__(self, words: str, status: int = 503) -> None:
+        super().__init__(words)
+        self.status = status
+
+
 class Raw(str):
     """Text that is HTML already; all other is escaped."""
 

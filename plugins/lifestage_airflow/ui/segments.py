@@ -4,8 +4,8 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from html import escape
 
-from lifestage_airflow.ui.html import Raw, bar, section, table, tile
-from lifestage_airflow.ui.warehouse import NotThere, Query, broken, flows, published_days, sizes
+from lifestage_airflow.ui.html import NotThere, Raw, bar, section, table, tile
+from lifestage_airflow.ui.warehouse import Query, broken, flows, published_days, sizes
 
 STAGES = ("prospect", "new", "active", "loyal", "dormant", "reactivated", "churned")
 TIERS = ("top", "high", "medium", "low")

@@ -11,22 +11,16 @@ from threading import Lock
 from airflow.exceptions import AirflowNotFoundException
 from airflow.models import Connection
 
+from lifestage_airflow.ui.html import NotThere
+
 log = logging.getLogger(__name__)
 CONNECTION = "lifestage_warehouse"
 KEPT_S = 60.0
 """Segments change once a day; the page may be looked at by many."""
 KEPT_QUERIES = 200
-OPTIONS = "-c statement_timeout=10000 -c default_transaction_read_only=on"
+OPTIONS = "-c statement_timeout=10000 -c default_transaction_read_only=on -c timezone=UTC"
 
 Query = Callable[..., list[dict]]
-
-
-class NotThere(Exception):
-    """What cannot be shown, in words for who looks at the page. ``status`` of HTTP."""
-
-    def __init__(self, words: str, status: int = 503) -> None:
-        super().__init__(words)
-        self.status = status
 
 
 class Marts:
