@@ -8,6 +8,7 @@ from ml.examples import Examples
 from ml.forecast import Forecast
 from ml.home import HomePath
 from ml.promotion import Verdict, judge, out_of_bounds, unjudged
+from ml.protocols import Protocol
 from ml.registry import MODEL_NAME, champion
 from ml.settings import PromotionSettings
 
@@ -15,15 +16,20 @@ log = logging.getLogger(__name__)
 
 
 def verdict_of(
-    parts: Parts, challenger: Forecast, cutoff: str, settings: PromotionSettings, seed: int, home: HomePath = None
+    parts: Parts,
+    challenger: Forecast,
+    protocol: Protocol,
+    settings: PromotionSettings,
+    seed: int,
+    home: HomePath = None,
 ) -> Verdict:
     """Whether the forecast ``challenger`` of the test part is better than the champion's, which is calibrated on the
     validation part as it is in scoring: a challenger wins nothing by a newer calibration.
 
-    Without a champion, or with one that can no longer score today's features, the challenger takes its place whatever
-    the bounds say: they are told.
+    Without a champion, or with one that can no longer score today's features, or looks at other horizons or customers
+    than the ``protocol`` of the training, the challenger takes its place whatever the bounds say: they are told.
     """
-    version, test = champion(home), parts.tests[-1]
+    version, test, cutoff = champion(home), parts.tests[-1], str(protocol.tests[-1])
     if version is None:
         return _unopposed(test, challenger, settings, seed, "the first version ever: nothing to compare it with")
     from ml.predict import load_predictor
@@ -33,9 +39,10 @@ def verdict_of(
         predictor = load_predictor(MODEL_NAME, version, home)
     except (DataError, SetupError) as error:  # not where something did not answer: a retry may find it well
         return _unopposed(test, challenger, settings, seed, f"champion {MODEL_NAME}/{version} scores no more: {error}")
-    if predictor.about.horizons != test.horizons:
-        why = f"champion {predictor.label} looks at other horizons: {predictor.about.horizons}"
-        return _unopposed(test, challenger, settings, seed, why)
+    for what, other in (("horizons", "other horizons"), ("population", "another population")):
+        if (theirs := getattr(predictor.about, what)) != getattr(protocol, what):
+            why = f"champion {predictor.label} looks at {other}: {theirs}"
+            return _unopposed(test, challenger, settings, seed, why)
     if predictor.about.cutoff > cutoff:
         known = f"it was trained as of {predictor.about.cutoff} and has learned what followed {cutoff}"
         return Verdict((f"champion {predictor.label} cannot be judged here: {known}",))

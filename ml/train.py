@@ -162,7 +162,7 @@ def decide(version: int, best: "Logged", plan: "Plan", parts: "Parts", home: str
     from ml.tracking import log_metrics
 
     settings, before = plan.promotion, champion(home)
-    verdict = verdict_of(parts, best.fitted.test, str(plan.cutoff), settings, plan.seed, home)
+    verdict = verdict_of(parts, best.fitted.test, plan.protocol, settings, plan.seed, home)
     log_metrics(best.run_id, {f"promotion_{name}": value for name, value in verdict.metrics.items()}, home)
     label = f"{MODEL_NAME}/{version} ({best.fitted.name})"
     if verdict.summary:

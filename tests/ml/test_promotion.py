@@ -1,6 +1,7 @@
 """Promotion: a planted better, worse and equal challenger, and one that is better in sum yet beyond a bound."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ from ml.horizons import Horizons
 from ml.judging import measure
 from ml.predict import Predictor
 from ml.promotion import judge, out_of_bounds, paired_gain
-from ml.protocols import Population
+from ml.protocols import Population, Protocol
 from ml.saved import About
 from ml.scoring_rules import auc, brier
 from ml.settings import PromotionSettings
 
 HORIZONS = Horizons((30,), 30, (30,))
+EVERY_BUYER = Population()
 ROWS = 3000
 SETTINGS = PromotionSettings()
 
@@ -181,10 +183,15 @@ class Told:
         return self.says
 
 
-def standing(says: Forecast | Exception, cutoff: str = "2020-05-01", horizons: Horizons = HORIZONS) -> Predictor:
+def standing(
+    says: Forecast | Exception,
+    cutoff: str = "2020-05-01",
+    horizons: Horizons = HORIZONS,
+    population: Population = EVERY_BUYER,
+) -> Predictor:
     """A champion of which nothing was calibrated."""
     model = Calibrated(Told(says)).under(Calibration((Curve(),), (1.0,), (1.0,)))
-    return Predictor("lifestage_behaviour/3", model, About("gru", 0, cutoff, horizons, Population()))
+    return Predictor("lifestage_behaviour/3", model, About("gru", 0, cutoff, horizons, population))
 
 
 @pytest.fixture
@@ -201,7 +208,8 @@ def against(monkeypatch, came, truth):
         monkeypatch.setattr("ml.predict.load_predictor", load)
         earlier = replace(came.inputs, cutoffs=came.inputs.cutoffs - np.timedelta64(30, "D"))
         parts = Parts(came, replace(came, inputs=earlier), (came,))
-        return verdict_of(parts, challenger or forecast(truth), "2020-05-01", SETTINGS, 0)
+        protocol = Protocol((), date(2020, 4, 1), (date(2020, 5, 1),), HORIZONS)
+        return verdict_of(parts, challenger or forecast(truth), protocol, SETTINGS, 0)
 
     return judged
 
@@ -218,13 +226,17 @@ def test_a_store_that_does_not_answer_promotes_nobody(against):
         against(UnavailableError("MLflow's database does not answer"))
 
 
-def test_a_champion_that_scores_no_more_gives_way(against):
+def test_a_champion_that_scores_no_more_gives_way(against, truth):
     for error in (SetupError("saved by an earlier version"), DataError("trained on other features")):
         verdict = against(error)
         assert verdict.is_promotion
         assert verdict.summary.startswith(f"champion lifestage_behaviour/3 scores no more: {error}")
     other = standing(None, horizons=Horizons((7, 14), 14, (14,)))
     assert "looks at other horizons" in against(other).summary
+    # However good it is, it was taught on other customers than the settings ask for now.
+    other = against(standing(forecast(truth), population=Population(min_purchase_days=2)), forecast(noisy(truth, 1.0)))
+    assert other.is_promotion
+    assert "looks at another population: Population(min_purchase_days=2, max_silent_days=None)" in other.summary
 
 
 def test_a_champion_that_has_seen_the_window_or_cannot_be_asked_stays(against):
