@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -71,6 +72,7 @@ def main(args: argparse.Namespace) -> None:
     home = Home.from_environment(args.home)
     columns = [name.strip() for name in args.columns.split(",") if name.strip()]
     clause = f"({args.where}) and {HELD_OUT}" if args.without_held_out else args.where
+    _refuse_no_text({"--where": args.where, "--as": args.who, "--purpose": args.purpose or "", "--out": str(args.out)})
     refuse_unless_one_expression(args.where)
     _refuse_unknown(columns)
     if not args.who.strip():
@@ -83,6 +85,15 @@ def main(args: argparse.Namespace) -> None:
         write(connection, args, clause, audience, text.encode())
     log.info("logged in vault.%s", EXPORT_LOG.name)
     print(f"{args.out}: {len(audience.keys):,} customers of {audience.day}, for {args.who}")
+
+
+def _refuse_no_text(given: dict[str, str]) -> None:
+    """Arguments are bytes: the log takes those that are UTF-8."""
+    for name, text in given.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{name}: {text!r} is not UTF-8 from its character {error.start + 1} on") from error
 
 
 def _refuse_unknown(columns: list[str]) -> None:
@@ -156,26 +167,39 @@ def account() -> str:
 def write(
     connection: psycopg.Connection, args: argparse.Namespace, clause: str, audience: Audience, data: bytes
 ) -> None:
-    """The file, in one rename, and its entry in the log: an export that is not logged leaves no file."""
+    """The file, in one rename, once its entry is in the log: no id is on the disk of which the log knows nothing.
+
+    That the folder can be written to is proved first; a disk that fills up thereafter leaves an entry without a file.
+    """
     target = args.out.absolute()
+    if os.path.isdir(target):  # a Path's own would raise for a name that is too long
+        raise SetupError(f"--out: {target} is a folder: name the file to write")
     staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            _log(connection, args, clause, audience, hashlib.sha256(data).hexdigest())
             file.write(data)
+            file.flush()
             os.fsync(file.fileno())
-        entry = {
-            "exported_by": args.who, "account": account(), "purpose": args.purpose,
-            "snapshot_date": audience.day, "where_clause": clause, "file_name": str(target),
-            "customers": len(audience.keys), "file_digest": hashlib.sha256(data).hexdigest(),
-        }  # fmt: skip
-        connection.execute(
-            f"insert into vault.{EXPORT_LOG.name} (exported_at, {', '.join(entry)}) "
-            f"values (clock_timestamp(), {', '.join(['%s'] * len(entry))})",
-            list(entry.values()),
-        )
-        connection.commit()
         os.replace(staged, target)
     except OSError as error:
         raise SetupError(f"--out: {target} cannot be written: {error}") from error
     finally:
-        staged.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or cannot be
+            staged.unlink()
+
+
+def _log(
+    connection: psycopg.Connection, args: argparse.Namespace, clause: str, audience: Audience, digest: str
+) -> None:
+    entry = {
+        "exported_by": args.who, "account": account(), "purpose": args.purpose,
+        "snapshot_date": audience.day, "where_clause": clause, "file_name": str(args.out.absolute()),
+        "customers": len(audience.keys), "file_digest": digest,
+    }  # fmt: skip
+    connection.execute(
+        f"insert into vault.{EXPORT_LOG.name} (exported_at, {', '.join(entry)}) "
+        f"values (clock_timestamp(), {', '.join(['%s'] * len(entry))})",
+        list(entry.values()),
+    )
+    connection.commit()

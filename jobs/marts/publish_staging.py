@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors
 
 from expectations.contract import TYPES, Table
-from expectations.errors import SetupError, UnavailableError
+from expectations.errors import DataError, LifestageError, SetupError, UnavailableError
 from expectations.tables import PUBLISHED
 from jobs.home import Home
 from jobs.lake import LakeTable
@@ -23,6 +23,7 @@ from jobs.marts.warehouse import connect, uri
 from jobs.marts.warehouse_ddl import partition_name, quoted, stored_key, stored_name
 
 if TYPE_CHECKING:
+    import adbc_driver_manager
     import pyarrow as pa
 
 DAY_CHECK = "holds_one_day"
@@ -54,6 +55,16 @@ def not_set_up(error: Exception) -> SetupError:
     """The server's complaint of a missing table or right, as a person's error."""
     said = str(error).rpartition("ERROR:")[2].strip().splitlines()[0]
     return SetupError(f"the warehouse is not set up ({said}): run `python -m jobs setup` first")
+
+
+def load_error(what: str, error: "adbc_driver_manager.Error") -> LifestageError:
+    """Why ``what`` could not be loaded: the setting, values that no try will make fit (class 22), or the moment."""
+    state = error.sqlstate or ""
+    if state in NOT_SET_UP:
+        return not_set_up(error)
+    if state.startswith("22"):
+        return DataError(f"the warehouse refuses values of {what}: {error}")
+    return UnavailableError(f"loading {what} failed: {error}")
 
 
 def drop_leftovers(connection: psycopg.Connection, day: date) -> None:
@@ -108,9 +119,7 @@ def load(home: Home, table: Table, day: date, rows: "pa.Table") -> str:
             cursor.adbc_ingest(name, rows, mode="append", db_schema_name="staging")
             connection.commit()
     except adbc_driver_manager.Error as error:
-        if error.sqlstate in NOT_SET_UP:
-            raise not_set_up(error) from error
-        raise UnavailableError(f"loading staging.{name} failed: {error}") from error
+        raise load_error(f"staging.{name}", error) from error
     return name
 
 

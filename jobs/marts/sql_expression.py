@@ -11,13 +11,13 @@ STATEMENTS = ("select", "with", "values", "table")
 # PostgreSQL's lexical rules, as far as they decide where quotes and comments end. What else there is is one character.
 _TOKEN = re.compile(
     r"""
-      (?P<escape>   [eE]'(?:[^'\\]|\\.|'')*' )
+      (?P<escape>   [eE]' )
     | (?P<string>   (?:(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*') )
     | (?P<name>     (?:[uU]&)?"(?:[^"]|"")*" )
     | (?P<dollar>   \$(?:[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff]*)?\$ )
     | (?P<comment>  --|/\* )
     | (?P<word>     [A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]* )
-    | (?P<number>   \d[\w.]* )
+    | (?P<number>   \d(?:(?![eE]')[\w.])* )
     | (?P<other>    . )
     """,
     re.VERBOSE | re.DOTALL,
@@ -27,8 +27,9 @@ _TOKEN = re.compile(
 def refuse_unless_one_expression(clause: str) -> None:
     """DataError that says what is wrong, if the clause could reach beyond parentheses around it, or is none.
 
-    Refused are an empty clause, a query, a semicolon, a comment, a quote that does not end, a dollar quote, and
-    parentheses that do not match.
+    Refused are an empty clause, a query, a semicolon, a comment, a quote that does not end, a dollar quote, an escape
+    string (continued on a next line, its quotes would end by other rules than a string's), and parentheses that do not
+    match.
     """
     depth, is_empty = 0, True
     for kind, token in _tokens(clause):
@@ -44,6 +45,8 @@ def refuse_unless_one_expression(clause: str) -> None:
             raise _refused("one expression is wanted, and ; ends it")
         if kind in ("comment", "dollar"):
             raise _refused(f"it holds {token}: neither comments nor dollar quotes are taken")
+        if kind == "escape":
+            raise _refused("it holds an E'…' string: write quotes as ''")
         if token in ("'", '"', "\0"):
             raise _refused("a quote does not end" if token != "\0" else "it holds a null byte")
     if depth:

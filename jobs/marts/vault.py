@@ -6,10 +6,9 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from expectations.errors import UnavailableError
 from expectations.vault import CUSTOMER_IDS, VAULT_LOADS
 from jobs.home import Home
-from jobs.marts.publish_staging import NOT_SET_UP, not_set_up
+from jobs.marts.publish_staging import load_error
 from jobs.marts.warehouse import connect, uri
 from jobs.reading.vault_file import each_once, stamp
 
@@ -54,9 +53,7 @@ def _add(home: Home, rows: pa.Table) -> None:
             )
             connection.commit()
     except adbc_driver_manager.Error as error:
-        if error.sqlstate in NOT_SET_UP:
-            raise not_set_up(error) from error
-        raise UnavailableError(f"loading the vault failed: {error}") from error
+        raise load_error("the vault", error) from error
 
 
 def _note(connection: psycopg.Connection, stamps: dict[str, str]) -> None:

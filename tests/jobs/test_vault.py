@@ -3,6 +3,7 @@
 import argparse
 import csv
 import hashlib
+import resource
 import stat
 from datetime import date, timedelta
 
@@ -14,9 +15,11 @@ from psycopg import errors
 
 from expectations.errors import DataError, SetupError
 from expectations.offers import NEXT_ACTIONS
+from expectations.segments import CUSTOMER_SEGMENTS
 from jobs import export_audience, publish
 from jobs.home import Home
 from jobs.marts import vault, warehouse
+from jobs.marts.publish_staging import stage
 from jobs.marts.sql_expression import refuse_unless_one_expression
 from jobs.reading.keys import CustomerKeys
 from jobs.reading.vault_file import NOBODY, keep_ids, vault_file
@@ -199,6 +202,12 @@ INJECTIONS = {
     "value_tier = 'high": "a quote does not end",
     'true or "value_tier': "a quote does not end",
     "$x$ $x$ is not null": "dollar quotes",
+    "x = E'\\'('": "E'…' string",
+    "x = E'\\' or true) --'": "E'…' string",
+    "x = 1e'\\'": "E'…' string",
+    # A string that goes on in the next line goes on by the rules of its beginning.
+    "value_tier = e'x'\n'\\' || ' ) union all select snapshot_date, customer_key "
+    "from marts.customer_segments_history where (true --'": "E'…' string",
     "": "says nothing",
     "  \n ": "says nothing",
     # One expression, and refused by the server: the role that chooses sees the marts alone.
@@ -234,8 +243,6 @@ def test_what_is_not_one_expression_over_the_marts_is_refused(filled, tmp_path, 
         "true",
         "value_tier = 'a;b'",
         "x = 'it''s (' and (y)",
-        "x = E'\\'('",
-        "x = E'\\' or true) --'",
         '"we;ird(" is null',
         "x ~ '[a-z]--'",
         "a = 1.5",
@@ -260,6 +267,9 @@ def test_a_clause_that_runs_on_is_stopped(filled, tmp_path):
     [
         (["--columns", "customer_key,raw_id"], DataError, "has no raw_id; it has"),
         (["--as", " "], DataError, "say who takes the file"),
+        (["--as", "Andr\udce9"], DataError, "--as: .* is not UTF-8 from its character 5 on"),
+        (["--purpose", "\udce9t\udce9"], DataError, "--purpose: .* is not UTF-8"),
+        (["--where", "value_tier = '\udce9'"], DataError, "--where: .* is not UTF-8"),
     ],
 )
 def test_what_is_missing_is_named(filled, tmp_path, more, error, message):
@@ -268,8 +278,31 @@ def test_what_is_missing_is_named(filled, tmp_path, more, error, message):
 
 
 def test_a_file_that_cannot_be_written_is_named(filled, tmp_path):
-    with pytest.raises(SetupError, match=r"--out: .*cannot be written"):
-        export(filled, tmp_path / "no such folder" / "out.csv", "true")
+    before = entries(filled)
+    (tmp_path / "a file").write_text("")
+    for out in ("no such folder/out.csv", "a file/out.csv", "x" * 300):
+        with pytest.raises(SetupError, match=r"--out: .*cannot be written"):
+            export(filled, tmp_path / out, "true")
+    with pytest.raises(SetupError, match=r"--out: .* is a folder"):
+        export(filled, tmp_path, "true")
+    assert entries(filled) == before
+
+
+def test_a_full_disk_leaves_an_entry_and_no_file(filled, tmp_path):
+    before, (soft, hard) = entries(filled), resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "out.csv").write_text("before")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+    try:
+        with pytest.raises(SetupError, match=r"--out: .*cannot be written"):
+            export(filled, tmp_path / "out.csv", "true")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "out.csv").read_text() == "before"
+    assert [path.name for path in tmp_path.glob("*out.csv*")] == ["out.csv"]
+    (*others, entry) = entries(filled)
+    assert others == before
+    export(filled, tmp_path / "out.csv", "true")
+    assert entry[-1] == hashlib.sha256((tmp_path / "out.csv").read_bytes()).hexdigest()
 
 
 def test_an_account_without_a_name_is_told_by_its_number(monkeypatch):
@@ -308,6 +341,16 @@ def test_each_delivery_is_loaded_once_and_a_changed_one_again(own):
     deliver(own, NEXT, {"c10": "shop-10"})
     assert vault.fill_vault(own) == 1
     assert known(own) == IDS | {"c9": "shop-9", "c10": "shop-10"}  # nobody is forgotten
+
+
+def test_what_the_server_never_takes_is_no_matter_of_trying_again(own):
+    deliver(own, NEXT, {"c9": "shop\0nine"})
+    with pytest.raises(DataError, match="the warehouse refuses values of the vault"):
+        vault.fill_vault(own)
+    write(own, segments(NEXT, [ROWS[0] | {"customer_key": "c\0nine"}]), NEXT)
+    with pytest.raises(DataError, match=r"refuses values of staging\.customer_segments"):
+        stage(own, CUSTOMER_SEGMENTS, NEXT)
+    assert known(own) == IDS
 
 
 def test_many_deliveries_are_loaded_a_few_at_a_time(own, monkeypatch):
