@@ -90,7 +90,9 @@ def joined(parts: list[Coded]) -> Coded:
 
 
 def tidy(texts: pa.Array) -> pa.Array:
-    """Blanks around a text taken off; a text of nothing but blanks is null."""
+    """Blanks around a text taken off, and null characters, which no database takes; nothing but blanks is null."""
+    if pc.any(pc.match_substring(texts, "\0")).as_py():
+        texts = pc.replace_substring(texts, "\0", "")
     return blank_to_null(pc.utf8_trim_whitespace(texts))
 
 

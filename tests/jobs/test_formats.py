@@ -18,6 +18,7 @@ from jobs.lake import LakeTable
 from jobs.reading.keys import CustomerKeys
 from jobs.reading.mapping import parse_mapping
 from jobs.reading.uncompress import uncompress
+from jobs.reading.vault_file import vault_file
 
 DAY = date(2024, 3, 4)
 MAPPING = """
@@ -272,6 +273,16 @@ def test_ids_are_cleaned_after_the_event_type_saw_them(deliver, home):
         ("purchase", "17", "AB"), ("return", "17", "AB"), ("purchase", "0", None)]  # fmt: skip
     assert {e["customer_key"] for e in events} == {CustomerKeys.of(home).key("7")}
     assert events[0]["product_hash"] == events[1]["product_hash"]
+
+
+def test_null_characters_are_no_part_of_a_text(deliver, home):
+    # PostgreSQL takes none: one such id would stop every publish after it.
+    at = "2024-03-04 10:00:00"
+    raw = f"who,at,paid,sku\n7\0,{at},1,a\0b\n\0 7 \0,{at},1,\0\n7,{at},\x001,ab\n".encode()
+    _, events, _ = deliver(raw, columns("product_id: sku"))
+    assert [(e["product_id"], e["amount"]) for e in events] == [("ab", 1), (None, 1), ("ab", 1)]
+    assert {e["customer_key"] for e in events} == {CustomerKeys.of(home).key("7")}
+    assert pq.read_table(vault_file(home, DAY))["customer_id"].to_pylist() == ["7"]
 
 
 def test_fields_of_reviews_and_prices(deliver):
