@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from datetime import UTC
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,9 @@ def page(facts: "Day") -> str:
 
 def about(facts: "Day") -> str:
     """Model and freshness in a line."""
-    shown = f"published {facts.published_at:%Y-%m-%d %H:%M} UTC" if facts.published_at else "not published"
+    shown = (
+        f"published {facts.published_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if facts.published_at else "not published"
+    )
     models = facts.segments[["model_name", "model_version"]].drop_duplicates().itertuples(index=False)
     scored = ", ".join(f"{name}/{version}" for name, version in models)
     told = f"Scored by {scored}" if scored else "No customer is known yet"

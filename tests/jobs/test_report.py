@@ -1,7 +1,8 @@
 """The page of the day: it says what the tables say, opens without a network, and escapes what customers wrote."""
 
 import re
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
 from html.parser import HTMLParser
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from expectations.portraits import SEGMENT_PORTRAITS
 from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
 from expectations.watch import CHURN_WATCHLIST, RISK_ALERTS
 from jobs import report
+from jobs.day_report.facts import read_day
 from jobs.day_report.svg import TALL, sankey
 from jobs.lake import LakeTable
 from jobs.schemas import arrow_schema
@@ -119,6 +121,12 @@ def test_a_day_of_segments_alone_says_what_is_not_there(home, write):
     assert "held." not in text  # no check was judged
     assert "what became of its rows" not in text
     assert pieces.open == []
+
+
+def test_times_are_told_in_the_zone_they_are_said_to_be_in(home, write):
+    write(CUSTOMER_SEGMENTS, customer("a"))
+    at = datetime(2024, 3, 11, 1, 30, tzinfo=timezone(timedelta(hours=2)))  # as a session of that zone reads it
+    assert "published 2024-03-10 23:30 UTC" in report.page(replace(read_day(home, DAY), published_at=at))
 
 
 def test_a_shop_that_knows_nobody_yet_has_a_page(home, write):
