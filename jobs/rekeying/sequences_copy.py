@@ -1,7 +1,5 @@
 """A snapshot's event sequences under the new key: customers and texts change their places, events go along."""
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from jobs.rekeying.key_map import KeyMap
 
 
 def rekey_sequences(part: Path, made: Path, keys: KeyMap) -> None:
-    """Writes every array of the folder ``part`` into ``made``, as build_sequences orders them; about.json stays."""
+    """Writes the arrays of the folder ``part`` that the key changes into ``made``, as build_sequences orders them."""
     found = keys.customers(_texts(np.load(part / "customer_keys.npy")))
     if found.null_count:
         raise DataError(
@@ -32,9 +30,6 @@ def rekey_sequences(part: Path, made: Path, keys: KeyMap) -> None:
     for array in EVENT_ARRAYS:
         values = np.load(part / f"{array.name}.npy", mmap_mode="r")[rows]
         np.save(made / f"{array.name}.npy", place[values] if array.name == "text_row" else values)
-    for other in ("about.json", "_recipe"):
-        if (part / other).exists():
-            shutil.copy2(part / other, made / other)
 
 
 def _rekey_texts(part: Path, made: Path, keys: KeyMap) -> np.ndarray:
@@ -42,8 +37,6 @@ def _rekey_texts(part: Path, made: Path, keys: KeyMap) -> np.ndarray:
     hashes = np.load(part / "text_hashes.npy")
     place = np.full(len(hashes) + 1, NO_TEXT, np.int32)
     if not len(hashes):
-        for name in ("text_hashes.npy", "text_vectors.npy"):
-            os.link(part / name, made / name)
         return place
     now = np.array(keys.texts(_texts(hashes)).to_pylist(), dtype="S")
     order = np.argsort(now)

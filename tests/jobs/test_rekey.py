@@ -1,5 +1,6 @@
 """After a change of the customer key everything is as if made with the new one, whatever killed the change."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from expectations.errors import DataError, SetupError, UnavailableError
 from expectations.events import EVENTS
 from expectations.offers import NEXT_ACTIONS
 from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
+from expectations.sequences import EVENT_ARRAYS
 from expectations.texts import TEXT_SCORES
 from jobs import publish, rekey, simulate
 from jobs.home import Home
@@ -139,6 +141,32 @@ def test_texts_are_found_again_under_their_new_hash(filled, monkeypatch):
     found = LakeTable(filled, TEXT_SCORES).read_arrow([FIRST])
     assert found["text_hash"].to_pylist()[:2] == [new.key(f"text\0{text}") for text in ("good", "bad")]
     assert found["text_hash"].to_pylist()[2] not in {*hashes, *found["text_hash"].to_pylist()[:2]}
+
+
+def test_sequences_without_texts_keep_what_names_nobody_where_no_file_can_be_linked(filled, monkeypatch):
+    old, part = given_keys(filled), filled.lake / "sequences" / f"snapshot_date={FIRST}"
+    part.mkdir(parents=True)
+    arrays = {array.name: np.zeros(3, array.dtype) for array in EVENT_ARRAYS}
+    arrays |= {"customer_keys": np.array(sorted(old.key(name) for name in ("Ann", "Bob", "Cid")), "S32")}
+    arrays |= {"offsets": np.arange(4), "text_row": np.full(3, -1, np.int32)}
+    arrays |= {"text_hashes": np.empty(0, "S32"), "text_vectors": np.empty((0, 384), np.float16)}
+    for name, values in arrays.items():
+        np.save(part / f"{name}.npy", values)
+    for other in ("about.json", "_recipe"):
+        (part / other).write_text(other)
+
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    change(filled)
+    new = given_keys(filled)
+    made = {file.stem: np.load(file) for file in part.glob("*.npy")}
+    assert made["customer_keys"].astype(str).tolist() == sorted(new.key(name) for name in ("Ann", "Bob", "Cid"))
+    for name in arrays.keys() - {"customer_keys"}:
+        assert np.array_equal(made[name], arrays[name]), name
+        assert made[name].shape == arrays[name].shape
+    assert [(part / other).read_text() for other in ("about.json", "_recipe")] == ["about.json", "_recipe"]
 
 
 def test_a_customer_whose_id_nobody_kept_stops_the_change_before_anything_is_switched(filled):
