@@ -33,13 +33,15 @@ def main(args: argparse.Namespace) -> None:
     from ml.cohorts import INPUT_COLUMNS
     from ml.predict import load_predictor
     from ml.recalibrate import recipe_for, under
+    from ml.threads import one_thread
 
     home, day = Home.from_environment(args.home), args.ds
     rows = LakeTable(home, FEATURES).read_arrow([day], ["snapshot_date", *INPUT_COLUMNS])
     predictor = load_predictor(*args.model, home.path)
     if predictor.model.uses_sequences:
         renew_sequences(home, day)
-    recipe = recipe_for(predictor, day, home.path)
+    with one_thread():  # the same calibration whatever the machine
+        recipe = recipe_for(predictor, day, home.path)
     predictor = under(predictor, recipe.calibration)
     scores, embeddings = scored(predictor, rows, day, home, *args.model)
     LakeTable(home, SCORES).write_arrow(day, scores, str(recipe))

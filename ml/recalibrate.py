@@ -89,15 +89,22 @@ def validated_on(about: "About") -> date:
 
 
 def newest_matured(predictor: "Predictor", day: date, home: HomePath = None) -> date | None:
-    """The newest cutoff after validation that the lake can tell of as of ``day``: features, sequences where they are
-    read, and every day of labels up to ``day``; None if there is none.
+    """The newest cutoff after validation that the lake can tell of as of ``day``: features made as those of ``day``
+    are, sequences where they are read, and every day of labels up to ``day``; None if there is none.
     """
     about, known = predictor.about, set(partition_days(CUSTOMER_DAY, home))
     latest = day - timedelta(days=about.horizons.judged_days)
     found = [one for one in partition_days(FEATURES, home) if validated_on(about) < one <= latest]
+    found = [one for one in found if made_by(one, home) == made_by(day, home)]
     if predictor.model.uses_sequences:
         found = sorted(set(found) - set(missing_sequences(found, home)))
     return next((one for one in reversed(found) if known.issuperset(label_days(one, (day - one).days))), None)
+
+
+def made_by(day: date, home: HomePath = None) -> str | None:
+    """The code and settings that made the features of ``day``, as a digest; None if that is not known."""
+    file = partition_folder(FEATURES, day, home) / RECIPE
+    return file.read_text() if file.is_file() else None
 
 
 def matured_examples(about: "About", cutoff: date, day: date, home: HomePath = None) -> Examples:

@@ -96,6 +96,22 @@ def test_without_newer_features_or_a_day_of_labels_the_model_stays_as_trained(ho
     assert recipe_for(predictor, MATURED, home).calibrated_on is None
 
 
+def test_features_made_by_other_code_or_settings_calibrate_nothing(home, predictor, busy):
+    def make(day: date, recipe: str) -> None:
+        (partition_folder(FEATURES, day, home) / RECIPE).write_text(recipe)
+
+    make(MATURED, "today's")
+    assert newest_matured(predictor, MATURED, home) is None  # of CUTOFF nobody knows
+    make(CUTOFF, "yesterday's")
+    assert newest_matured(predictor, MATURED, home) is None
+    older = CUTOFF - timedelta(days=3)
+    write_partition(home, FEATURES, older, busy.features(older))
+    make(older, "today's")
+    assert newest_matured(predictor, MATURED, home) == older
+    make(CUTOFF, "today's")
+    assert newest_matured(predictor, MATURED, home) == CUTOFF
+
+
 def test_a_model_of_sequences_needs_those_of_the_cutoff(home, predictor):
     class Reader(Calibrated):
         uses_sequences = True
