@@ -9,7 +9,7 @@ from expectations.behaviour import FEATURE_NAMES
 from expectations.errors import SetupError
 from ml.examples import Inputs
 from ml.models.base import Model
-from ml.reasons.facts import told_by
+from ml.reasons.facts import reads_backwards, told_by
 from ml.reasons.words import CHURN, PURCHASE, family, in_words
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def reasons(
 ) -> Reasons:
     """The ``n`` strongest reasons of each customer; of a model that gives none, the first ``words`` say so.
 
-    towards  CHURN or PURCHASE: reasons for that alone; None: either
+    towards  CHURN or PURCHASE: reasons for that alone, for CHURN without those that read backwards; None: either
     typical  (features,) to compare with in words; the median of ``inputs`` if not given
     """
     from ml.reasons.attribution import attribute, unwrapped
@@ -65,7 +65,10 @@ def reasons_of(
 ) -> Reasons:
     """``reasons`` of contributions that are known already."""
     churn, rows = -found.contributions, np.arange(len(inputs))[:, None]
+    typical = _medians(inputs) if typical is None else typical
     known, told = told_by(found.names, lambda name: own_values(inputs, name), len(inputs))
+    if towards == CHURN:
+        churn = np.where(_backwards(known, told, inputs, typical), np.minimum(churn, 0.0), churn)
     families = list(dict.fromkeys(map(family, known)))
     place = np.array([families.index(family(name)) for name in known])[told]
     by_family = np.column_stack([np.where(place == k, churn, 0).sum(axis=1) for k in range(len(families))])
@@ -83,15 +86,28 @@ def reasons_of(
     return Reasons(feature, direction, contribution, _words(feature, direction, inputs, typical))
 
 
-def _words(feature: np.ndarray, direction: np.ndarray, inputs: Inputs, typical: np.ndarray | None) -> np.ndarray:
+def _medians(inputs: Inputs) -> np.ndarray:
     import warnings
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about features nobody has a value of
+        return np.nanmedian(inputs.features, axis=0) if len(inputs) else np.full(len(FEATURE_NAMES), np.nan)
+
+
+def _backwards(known: np.ndarray, told: np.ndarray, inputs: Inputs, typical: np.ndarray) -> np.ndarray:
+    """(rows, names) bool: what would be told as a reason to leave says the opposite."""
+    gaps, found = own_values(inputs, "gap_mean_days"), np.zeros(told.shape, dtype=bool)
+    for place in np.unique(told):
+        if known[place] in FEATURE_NAMES:
+            usual = typical[FEATURE_NAMES.index(known[place])]
+            rows = reads_backwards(known[place], own_values(inputs, known[place]), usual, gaps)
+            found |= (told == place) & rows[:, None]
+    return found
+
+
+def _words(feature: np.ndarray, direction: np.ndarray, inputs: Inputs, typical: np.ndarray) -> np.ndarray:
     place = {name: n for n, name in enumerate(FEATURE_NAMES)}
     own = {name: own_values(inputs, name) for name in np.unique(feature[feature != ""])}
-    if typical is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about features nobody has a value of
-            typical = np.nanmedian(inputs.features, axis=0) if len(inputs) else np.full(len(place), np.nan)
     gaps = inputs.features[:, place["gap_mean_days"]]
     words = np.full(feature.shape, "", dtype=object)
     for row, slot in zip(*np.nonzero(feature != ""), strict=True):

@@ -68,6 +68,20 @@ def agree(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return near | (np.isnan(one) & np.isnan(other))
 
 
+def reads_backwards(feature: str, values: np.ndarray, typical: float, usual_gaps: np.ndarray) -> np.ndarray:
+    """(rows,) whether it would say the opposite of leaving: bought today (usual gap 205); 2 orders (typical 1).
+
+    A model may mean it (a first order says little of the next), but nobody can act on it.
+    """
+    base, _ = parts_of(feature)
+    if base == "recency_days":
+        return values < np.where(np.isfinite(usual_gaps), usual_gaps, typical)
+    if base == "event_recency_days":
+        return values < typical
+    counts = family(feature) == "purchases" or (family(feature) == "visits" and base.endswith("_count"))
+    return (values > typical) & counts
+
+
 def once_a_family(names: Sequence[str], values: np.ndarray, order: Iterable[int]) -> list[int]:
     """Of ``order`` (places of ``names``), one a family, the earliest; ``values`` (names,) of one customer."""
     own = {name: np.array([value]) for name, value in zip(names, values, strict=True)}

@@ -155,7 +155,8 @@ def in_words(
         text = phrase.none + window
     else:
         text = phrase.text if "{window}" in phrase.text else phrase.text + "{window}"
-        text = _plural(text.format(n=number(value, unit), window=window), number(value, unit))
+        told, _, rest = text.partition("{window}")
+        text = _plural(told.format(n=number(value, unit)), number(value, unit)) + window + rest
         if direction == CHURN and typical is not None and 0 < value < typical and text[0].isdigit():
             text = f"only {text}"
     if base == "recency_days" and usual_gap_days is not None and np.isfinite(usual_gap_days):

@@ -344,6 +344,7 @@ def test_the_report_holds_what_it_says(boosting, examples, tmp_path):
         ("amount_velocity_7d", 136.2, {"typical": 0.25},
          "spends 136 times as fast in the last 7 days as in the 83 days before (typical 0.25)"),
         ("night_share_90d", 0.58, {"typical": 0.11}, "58% of events at night in the last 90 days (typical 11%)"),
+        ("purchase_amount_365d", 1, {}, "spent 1 in the last 365 days"),
         ("earlier_events", np.nan, {}, "order and timing of events (earlier events)"),
     ],
 )  # fmt: skip
@@ -399,6 +400,31 @@ def test_what_follows_from_silence_is_told_as_silence():
     assert looks.feature[0].tolist() == ["recency_days", "session_count_90d", ""]
     bought = reasons_from(speaks, **gone | {"order_count_90d": 1, "recency_days": 80, "purchase_amount_90d": 7})
     assert bought.feature[0].tolist() == ["purchase_amount_90d", "order_count_90d", "category_diversity_90d"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "gap", "is_told"),
+    [
+        ("recency_days", 0, 205, False),  # bought today (usual gap 205)
+        ("recency_days", 10, 5, True),  # typical is 9, but the own gap is what counts
+        ("recency_days", 8, np.nan, False),  # no gap of their own: typical is 9
+        ("recency_days", 30, np.nan, True),
+        ("event_recency_days", 8, 5, False),
+        ("order_count_90d", 10, 5, False),  # 10 orders (typical 9)
+        ("order_count_90d", 9, 5, True),
+        ("view_count_90d", 10, 5, False),
+        ("return_count_90d", 10, 5, True),  # more of those does speak for leaving
+    ],
+)
+def test_no_reason_to_leave_reads_backwards(name, value, gap, is_told):
+    told = reasons_from({name: 0.5}, **{name: value, "gap_mean_days": gap})
+    assert told.feature[0].tolist() == [name if is_told else "", "", ""]
+
+
+def test_what_reads_backwards_leaves_its_family_to_the_others():
+    speaks = {"order_count_90d": 0.5, "purchase_days_30d": 0.2}
+    (told,) = reasons_from(speaks, order_count_90d=12, purchase_days_30d=1).words
+    assert told.tolist() == ["only 1 day with a purchase in the last 30 days (typical 9)", "", ""]
 
 
 def test_who_never_bought_is_silent_too():
