@@ -19,14 +19,14 @@ def headline(facts: Day) -> str:
     """The numbers that are read first."""
     rows = facts.segments
     eligible = rows[rows["is_eligible"]]
-    leaving = (eligible["churn_band"] == CHURN_BANDS[-1]).mean() if len(eligible) else 0.0
+    unlikely = (eligible["churn_band"] == CHURN_BANDS[-1]).mean() if len(eligible) else 0.0
     ahead = f", {rows['churn_days'].iloc[0]} days ahead" if len(rows) else ""
     failed = facts.quality[facts.quality["has_held"] == False]  # noqa: E712 - null is neither
     return tiles([
         ("customers", f"{len(rows):,}", f"{len(eligible):,} whom the model was judged on"),
-        ("expected in 30 days", f"{eligible['expected_spend_30d'].sum():,.0f}", f"{facts.currency} before refunds"),
+        ("expected in 30 days", f"{rows['expected_spend_30d'].sum():,.0f}", f"{facts.currency} before refunds"),
         ("paid in 365 days", f"{rows['purchase_amount_365d'].sum():,.0f}", f"{facts.currency} before refunds"),
-        ("likely to leave", f"{leaving:.1%}", f"churn band high{ahead}"),
+        ("unlikely to buy", f"{unlikely:.1%}", f"churn band high: no purchase{ahead}"),
         ("to look at", f"{len(facts.watchlist):,}", f"on the churn watch list; {len(facts.alerts):,} risk alerts"),
         ("checks", f"{len(failed)} not held", f"of {facts.quality['has_held'].notna().sum():,}"),
     ])  # fmt: skip
@@ -83,8 +83,10 @@ def flows(facts: Day) -> Section:
     titles = (str(before.iloc[0]), str(facts.day))
     moved = sorted((flow for flow in told if flow[0] != flow[1]), key=lambda flow: (-flow[2], flow))
     shown = [[source, target, f"{n:,}"] for source, target, n in moved]
-    n, strange = sum(flow[2] for flow in moved), rows.loc[~rows["is_expected"], "customers"].sum()
-    note = f"{n:,} customers moved, the others are the pale bands." + (
+    # As moved in the mart: who comes or goes has not changed stage.
+    n = sum(n for source, target, n in moved if source != UNSEEN and target != GONE)
+    strange = rows.loc[~rows["is_expected"], "customers"].sum()
+    note = f"{n:,} customers moved; who stayed are the pale bands." + (
         f" {strange:,} went a way that is none: what was known of their past has changed." if strange else ""
     )
     body = sankey(told, order, titles) + table(("from", "to", "customers"), shown, (2,))
@@ -158,9 +160,12 @@ def watchlist(facts: Day) -> Section:
         ]
         for r in facts.watchlist.sort_values("rank").head(LISTED).itertuples()
     ]  # fmt: skip
-    heads = ("", "customer", "leaves", "week", "at risk", "tier", "stage", "why")
-    note = f"{len(facts.watchlist):,} customers are on the list; the first {len(rows)} are shown."
-    return Section("churn", "Who to call: churn watch list", table(heads, rows, (0, 2, 3, 4)) if rows else "", note)
+    heads = ("", "customer", "no purchase", "week", "at risk", "tier", "stage", "why")
+    note = (
+        f"{len(facts.watchlist):,} customers are on the list; the first {len(rows)} are shown. Whom to call today, "
+        "without the control group and who is cooling down: docs/queries/who_to_call_today.sql."
+    )
+    return Section("churn", "Churn watch list", table(heads, rows, (0, 2, 3, 4)) if rows else "", note)
 
 
 def _key(key: str) -> Raw:

@@ -129,6 +129,24 @@ def test_times_are_told_in_the_zone_they_are_said_to_be_in(home, write):
     assert "published 2024-03-10 23:30 UTC" in report.page(replace(read_day(home, DAY), published_at=at))
 
 
+def test_the_headline_is_the_sum_of_the_tiers_below(home, write):
+    """Who is not of the population is in a tier too."""
+    write(CUSTOMER_SEGMENTS, customer("a", "top", expected_spend_30d=40.0),
+          customer("b", is_eligible=False, expected_spend_30d=21.0))  # fmt: skip
+    _, pieces = made(home)
+    place = pieces.text.index("expected in 30 days")
+    assert "61" in pieces.text[place - 2 : place + 3]
+
+
+def test_who_is_new_has_not_moved(home, write):
+    write(CUSTOMER_SEGMENTS, customer("a"))
+    flow = {"previous_snapshot_date": BEFORE, "is_expected": True}
+    write(STAGE_TRANSITIONS, {"from_stage": "unseen", "to_stage": "new", "customers": 5, **flow},
+          {"from_stage": "active", "to_stage": "loyal", "customers": 3, **flow},
+          {"from_stage": "dormant", "to_stage": "gone", "customers": 2, **flow})  # fmt: skip
+    assert "3 customers moved" in " ".join(made(home)[1].text)
+
+
 def test_a_shop_that_knows_nobody_yet_has_a_page(home, write):
     write(CUSTOMER_SEGMENTS)
     text, pieces = made(home)
