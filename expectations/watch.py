@@ -25,7 +25,8 @@ CHURN_WATCHLIST = Table(
         CUSTOMER_KEY,
         *(CUSTOMER_SEGMENTS.column(name) for name in ("churn_probability", "churn_days")),
         Column(name="churn_probability_change", type="double", minimum=-1, maximum=1, nullable=True,
-               unit="probability", description="churn_probability less that of compared_with; null without it."),
+               unit="probability", description="churn_probability less that of compared_with, told anew by "
+               "this day's calibration; null without it."),
         Column(name="compared_with", type="date", nullable=True,
                description="The snapshot a week before, or the nearest one earlier within another week; null if none "
                "was scored by the same model version or knew the customer."),
