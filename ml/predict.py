@@ -1,4 +1,7 @@
-"""A registered version as a function from features to forecasts: what scoring calls, and notebooks."""
+"""A registered version as a function from features to forecasts, for scoring and notebooks.
+
+It is calibrated as it was trained; ``ml.recalibrate.as_scored`` gives what was scored on a day.
+"""
 
 import os
 from collections.abc import Iterator

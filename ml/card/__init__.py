@@ -87,14 +87,18 @@ def _loading(test: Examples) -> Iterator[Block]:
     cutoff = test.inputs.cutoffs.max().astype("datetime64[D]").item()
     yield Block.of("h2", "How to load it")
     yield Block.of(
-        "p", "In the project's folder; VERSION is the number that the model registry shows. Nothing is unpickled."
+        "p",
+        "In the project's folder; VERSION is the number that the model registry shows. It is calibrated as the day was "
+        "scored, or as it was trained where it did not score the day. Nothing is unpickled.",
     )
     yield Block.of(
         "code",
         "from datetime import date",
         "from ml.predict import load_frame, load_predictor",
-        'forecast = load_predictor("lifestage_behaviour", VERSION).predict('
-        f"load_frame(day := date({cutoff.year}, {cutoff.month}, {cutoff.day})), day)",
+        "from ml.recalibrate import as_scored",
+        f"day = date({cutoff.year}, {cutoff.month}, {cutoff.day})",
+        'predictor = as_scored(load_predictor("lifestage_behaviour", VERSION), day)',
+        "forecast = predictor.predict(load_frame(day), day)",
     )
 
 
