@@ -70,7 +70,7 @@ def judge(
     metrics = {f"{metric}_gain": gain.value, f"{metric}_gain_low": gain.low, f"{metric}_gain_high": gain.high}
     reasons = [] if gain.low > 0 else [f"no gain in {metric} is shown: {gain}"]
     for wrong, found in (
-        out_of_bounds(examples, challenger, settings, seed),
+        out_of_bounds(examples, challenger, settings, seed, champion),
         losses(examples, challenger, champion, settings, seed),
     ):
         reasons += wrong
@@ -134,11 +134,19 @@ def gain_metrics(
 
 
 def out_of_bounds(
-    examples: Examples, forecast: Forecast, settings: PromotionSettings, seed: int = 0
+    examples: Examples,
+    forecast: Forecast,
+    settings: PromotionSettings,
+    seed: int = 0,
+    champion: Forecast | None = None,
 ) -> tuple[list[str], dict[str, float]]:
-    """What of calibration and totals is beyond its bound in a window that has matured, and the numbers of each."""
+    """What of calibration and totals is beyond its bound in a window that has matured, and the numbers of each.
+
+    ``champion``: its totals are told beside and change no bound: where both are off alike, the shop has changed.
+    """
     some = _some(examples)
     examples, forecast = examples.rows(some), forecast.rows(some)
+    champion = None if champion is None else champion.rows(some)
     wrong, found = [], {}
     for task in matured_tasks(examples):
         known, window = task.matured(examples), f"within {task.days} days"
@@ -150,8 +158,13 @@ def out_of_bounds(
                              f"at most {settings.max_calibration_excess:g}")  # fmt: skip
         name, what = ("total_bias", "spend") if task.is_money else ("buyers_bias", "buyers")
         found[f"{name}_{task.days}d"] = bias = float(total_bias(came, said))
+        beside = ""
+        if champion is not None:
+            theirs = float(total_bias(came, task.answer(champion)[known]))
+            found[f"champion_{name}_{task.days}d"], beside = theirs, f" (the champion: {theirs:+.1%})"
         if abs(bias) > settings.max_total_bias:
-            wrong.append(f"total {what} {window} foretold {bias:+.1%} off, at most ±{settings.max_total_bias:.0%}")
+            most = f"at most ±{settings.max_total_bias:.0%}"
+            wrong.append(f"total {what} {window} foretold {bias:+.1%} off{beside}, {most}")
     return wrong, found
 
 
