@@ -41,11 +41,14 @@ class RecommendationSettings:
     places           products a customer
     horizon_days     a next basket counts if it comes within so many days
     learn_customers  customers whose next baskets are learnt from and judged on, at most
+    never            product ids that are no products and neither learnt from nor shown, numbers in quotes; of Online
+                     Retail: [POST, DOT, M, D, C2, "BANK CHARGES"], postage, carriage, manual entries, discounts, fees
     """
 
     places: int = 10
     horizon_days: int = 28
     learn_customers: int = 1_000
+    never: tuple[str, ...] = ()
     prospect: str = "popular"
     new: str = "likeliest"
     active: str = "likeliest"
@@ -139,6 +142,7 @@ def recommended(
     except NamesNothing as error:
         log.warning("nothing is recommended on %s: %s", day, error)
         return arrow_schema(RECOMMENDATIONS).empty_table(), arrow_schema(RECOMMENDATION_QUALITY).empty_table()
+    baskets = baskets.where(~np.isin(baskets.items.astype(str), settings.never)[baskets.item])
     number, of_sources, names = day_number(day), SourceSettings(), product_names(home, day)
     wares = read_wares(baskets.items, names, day, home.path)
     blend = learn(baskets, number, settings.horizon_days, settings.places, settings.learn_customers, of_sources, wares)

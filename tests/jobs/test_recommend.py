@@ -68,6 +68,15 @@ def test_customers_are_shown_what_their_segments_strategy_says(shop):
     assert made(shop)[2] == content
 
 
+def test_what_is_no_product_is_never_shown(shop):
+    """Not even to who buys it every week, nor as what everybody buys."""
+    (shop.path / "settings.yaml").write_text("recommendations: {places: 30, never: [p00, p02]}\n")
+    rows, _, _ = made(shop)
+    shown = {row["product_id"] for row in rows}
+    assert "p01" in shown
+    assert not shown & {"p00", "p02"}
+
+
 def test_a_shop_whose_events_name_no_product_is_recommended_nothing(home, caplog):
     write(home, CUSTOMER_SEGMENTS, DAY, [filled(CUSTOMER_SEGMENTS, snapshot_date=DAY, customer_key="a")])
     rows, quality, _ = made(home)
