@@ -19,6 +19,7 @@ from jobs.arguments import job_parser
 from jobs.home import Home
 from jobs.home_lock import home_alone
 from jobs.reading.keys import VARIABLE, CustomerKeys, secret_bytes
+from ml.home import refuse_half_restored
 
 if TYPE_CHECKING:
     from jobs.rekeying.switch import Change
@@ -40,6 +41,7 @@ def main(args: argparse.Namespace) -> None:
 
     change = Change(Home.from_environment(args.home))
     change.home.sources  # noqa: B018 - a home without a shop has no customers
+    refuse_half_restored(change.home.path)
     with _only_change(change.home):
         if change.has_ended:
             change.clean()

@@ -42,6 +42,17 @@ def switching_file(home: HomePath = None) -> Path:
     return home_folder(home) / "rekey" / "switching"
 
 
+def restoring_file(home: HomePath = None) -> Path:
+    """Is there while a backup is being put into the home."""
+    return home_folder(home) / "restoring"
+
+
+def refuse_half_restored(home: HomePath = None) -> None:
+    """SetupError where a restore was cut short: what is there is of two homes."""
+    if restoring_file(home).exists():
+        raise SetupError(f"a restore of {home_folder(home)} was cut short: run it again")
+
+
 @contextmanager
 def shared_home(home: HomePath = None) -> Iterator[None]:
     """Holds the home together with other commands, against the one that needs it alone.
@@ -59,8 +70,9 @@ def shared_home(home: HomePath = None) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UnavailableError(
-                f"the customer key of {home_folder(home)} is being changed: try again later"
+                f"rekey or restore has the home {home_folder(home)} to itself: try again later"
             ) from error
+        refuse_half_restored(home)
         if switching_file(home).exists():
             raise SetupError(
                 f"a change of the customer key of {home_folder(home)} was cut short: run `python -m jobs rekey` again"
@@ -69,7 +81,7 @@ def shared_home(home: HomePath = None) -> Iterator[None]:
 
 
 def lock_file(home: HomePath = None) -> Path:
-    """What commands that work on the home hold together, and `rekey` alone while it switches."""
+    """What commands that work on the home hold together, and `rekey` (while it switches) and `restore` alone."""
     return home_folder(home) / "run" / "home.lock"
 
 

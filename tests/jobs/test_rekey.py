@@ -26,7 +26,7 @@ from jobs.marts.warehouse import connect
 from jobs.reading.keys import CustomerKeys, given_keys
 from jobs.reading.vault_file import keep_ids, vault_file
 from jobs.rekeying import switch, warehouse_keys
-from ml.home import shared_home
+from ml.home import restoring_file, shared_home
 from tests.jobs.published import DAY, NEXT, ROWS, empty_warehouse, only, segments, write
 
 FIRST, SECOND = date(2024, 3, 5), date(2024, 3, 6)
@@ -290,7 +290,16 @@ def test_it_waits_for_jobs_and_jobs_are_refused_while_it_switches(filled, monkey
     monkeypatch.setattr(switch, "rekey_warehouse", during)
     change(filled)
     assert seen[0][0] == 75
-    assert "is being changed" in seen[0][1]
+    assert "rekey or restore has the home" in seen[0][1]
+
+
+def test_a_home_whose_restore_was_cut_short_is_neither_worked_on_nor_changed(filled):
+    restoring_file(filled.path).touch()
+    with pytest.raises(SetupError, match=r"a restore of .* was cut short: run it again"), shared_home(filled.path):
+        pass
+    with pytest.raises(SetupError, match="was cut short"):
+        change(filled)
+    assert not (filled.path / "rekey").exists()
 
 
 # -- warehouse ---------------------------------------------------------------------------------------------------------
