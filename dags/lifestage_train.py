@@ -5,9 +5,9 @@ hour of its own, sees a whole day, and does not take the machine from the daily 
 due` and skips the rest where nothing speaks for a training; its log lists the reasons for and against. Started by hand
 it asks too, unless `force` is ticked.
 
-**Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured: 30 days (the label window) before
-the business date. The business date is parameter `ds`, else the day that was published, else the last day that was over
-when the run was started.
+**Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured, by `python -m ml cutoff`: so long
+before the business date as the settings say that churn takes (`churn_days`, by default 30). The business date is
+parameter `ds`, else the day that was published, else the last day that was over when the run was started.
 
 Features as of the cutoff and of the earlier ones it learns from are built where they are missing or stale; those of the
 cutoff pass their gate before anything is trained on them. Sequences of events are built likewise if the setting
@@ -33,7 +33,7 @@ with lifestage_dag(
     schedule=[mart("customer_segments")],
     tags=["training"],
     params={
-        "cutoff": day_param("Last day that features may see, YYYY-MM-DD. Empty: 30 days before `ds`."),
+        "cutoff": day_param("Last day that features may see, YYYY-MM-DD. Empty: the latest with matured labels."),
         "ds": day_param("Business date, YYYY-MM-DD. Empty: the day published, else the last day that is over."),
         "budget": Param(
             "quick", type="string", enum=["quick", "full"], title="Budget",
@@ -47,6 +47,7 @@ with lifestage_dag(
     training_due = JobGate(
         task_id="training_due", arguments=["ml", "due", "--ds", DS], no="due: no", is_open="{{ params.force }}"
     )
+    cutoff = JobOperator(task_id="cutoff", arguments=["ml", "cutoff", "--ds", DS], push_last_line=True)
     build_features = JobOperator(
         task_id="build_features",
         arguments=["jobs", "build_features", "--for-training", CUTOFF, "--skip-unchanged"],
@@ -64,4 +65,4 @@ with lifestage_dag(
         execution_timeout=timedelta(hours=12),
     )
 
-    training_due >> build_features >> validate_features >> build_sequences >> train
+    training_due >> cutoff >> build_features >> validate_features >> build_sequences >> train

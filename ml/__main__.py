@@ -16,6 +16,7 @@ COMMANDS = {
     "promote": "make a version the champion, whatever it was judged",
     "rollback": "make the version that was champion before the champion again",
     "due": "say whether a training is due, and why: labels, drift, outcomes",
+    "cutoff": "print the newest cutoff whose labels have matured at the end of a day",
     "compare": "fit every model on a public study and print one table of how good each is, with intervals",
     "metrics": "print the champion's metrics beside those of the models it was chosen from",
 }

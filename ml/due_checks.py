@@ -1,5 +1,6 @@
 """The reasons for a training: a champion of no use, other settings, new labels, drift, outcomes not foretold."""
 
+import math
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -23,6 +24,8 @@ HORIZON_DAYS = 30
 """Window of the probabilities and of the spend that are held against outcomes."""
 
 DEVIATIONS = 1.96
+DRIFT_WAITS = 0.25
+"""Share of the days after which new labels call for a training that have to pass before drift may."""
 LEAST_ROWS = 500
 """Fewer customers are not judged: chance alone moves the stability index and totals."""
 
@@ -54,7 +57,7 @@ def findings(day: date, version: int | None, home: HomePath = None) -> list[Find
     return [
         changed_settings(about, home),
         new_labels(day, about, settings, cutoff),
-        drifted_features(day, about, reference, settings, home),
+        drifted_features(day, about, reference, settings, cutoff, home),
         outcomes(day, version, settings, cutoff + timedelta(days=about.horizons.judged_days), home),
     ]
 
@@ -89,8 +92,7 @@ def new_labels(day: date, about: About, settings: DueSettings, cutoff: date) -> 
     ``cutoff``: the newest training's. Counted from the champion's alone, a challenger that was not promoted would call
     for the next on the day after, and one of many would win by luck.
     """
-    newest = day - timedelta(days=about.horizons.judged_days)
-    days = max((newest - cutoff).days, 0)
+    days = matured_since(cutoff, day, about)
     why = (
         f"{days} days of labels have matured since the newest training's cutoff {cutoff}; "
         f"{settings.after_days} call for a training"
@@ -98,8 +100,19 @@ def new_labels(day: date, about: About, settings: DueSettings, cutoff: date) -> 
     return Finding("labels", days >= settings.after_days, why)
 
 
-def drifted_features(day: date, about: About, reference: dict, settings: DueSettings, home: HomePath = None) -> Finding:
-    """Whether too many features of the newest snapshot lie apart from those of the champion's cutoff."""
+def matured_since(cutoff: date, day: date, about: About) -> int:
+    """Days of labels that are known at the end of ``day`` and lie after those of ``cutoff``."""
+    return max((day - timedelta(days=about.horizons.judged_days) - cutoff).days, 0)
+
+
+def drifted_features(
+    day: date, about: About, reference: dict, settings: DueSettings, cutoff: date, home: HomePath = None
+) -> Finding:
+    """Whether too many features of the newest snapshot lie apart from those of the champion's cutoff.
+
+    ``cutoff``: the newest training's. What has drifted stays so until a challenger is promoted: with a training a day
+    one of many would win by luck, so that a part of the labels that call for one by themselves must be new.
+    """
     snapshots = [snapshot for snapshot in partition_days(FEATURES, home) if snapshot <= day]
     if not snapshots:
         return Finding("drift", False, "there is no snapshot of features to compare")
@@ -114,7 +127,11 @@ def drifted_features(day: date, about: About, reference: dict, settings: DueSett
         f"{len(above)} of {len(found)} features have drifted beyond {settings.max_psi:g} from {about.cutoff} to "
         f"{snapshots[-1]}, most of all {worst}; {settings.max_drifted_share:.0%} may"
     )
-    return Finding("drift", len(above) > settings.max_drifted_share * len(found), why)
+    has_drifted, days = len(above) > settings.max_drifted_share * len(found), matured_since(cutoff, day, about)
+    least = math.ceil(settings.after_days * DRIFT_WAITS)
+    if has_drifted and days < least:
+        why += f"; {days} days of labels are new since the newest training, a training for drift takes {least}"
+    return Finding("drift", has_drifted and days >= least, why)
 
 
 def outcomes(day: date, version: int, settings: DueSettings, seen: date, home: HomePath = None) -> Finding:

@@ -10,13 +10,13 @@ from airflow.sdk import timezone as utc
 
 from lifestage_airflow import pools
 from lifestage_airflow.alerts import AlertNotifier, targets
-from lifestage_airflow.days import business_date, matured_cutoff
+from lifestage_airflow.days import business_date
 from lifestage_airflow.schedule import ZONE
 
 START = datetime(2010, 1, 1, tzinfo=utc.utc)
 """Fixed: before the first day of any shop so far. Nothing catches up, so it only bounds backfills."""
 DS = "{{ business_date(params, dag_run, triggering_asset_events) }}"
-CUTOFF = "{{ matured_cutoff(params, dag_run, triggering_asset_events) }}"
+CUTOFF = "{{ params.cutoff or ti.xcom_pull(task_ids='cutoff') }}"
 
 ENGINE = {"uses_engine": True, "pool": pools.ENGINE}
 """What a task says whose job takes ``--engine``."""
@@ -50,9 +50,6 @@ def lifestage_dag(dag_id: str, doc: str, *, tags: list[str], params: dict[str, P
         "is_paused_upon_creation": True,
         "default_args": DEFAULTS,
         "template_undefined": jinja2.StrictUndefined,
-        "user_defined_macros": {
-            "business_date": partial(business_date, timezone=ZONE),
-            "matured_cutoff": partial(matured_cutoff, timezone=ZONE),
-        },
+        "user_defined_macros": {"business_date": partial(business_date, timezone=ZONE)},
     }
     return DAG(dag_id, doc_md=doc, tags=["lifestage", *tags], params=params, **{**settings, **changes})

@@ -7,9 +7,6 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk.exceptions import AirflowFailException
 
-LABEL_WINDOW_DAYS = 30
-"""Length of the window after a cutoff in which purchases count as labels."""
-
 
 def business_date(params: dict, dag_run: Any, events: Mapping | None = None, timezone: str = "UTC") -> date:
     """The parameter ``ds``, else the day that the asset events which started the run speak of, else the first day of
@@ -40,10 +37,3 @@ def business_date(params: dict, dag_run: Any, events: Mapping | None = None, tim
 def _follows(end: datetime, logical: datetime) -> bool:
     """Whether a run was started by hand during the day after its interval (25 hours where clocks go back)."""
     return end <= logical < end + timedelta(hours=25)
-
-
-def matured_cutoff(params: dict, dag_run: Any, events: Mapping | None = None, timezone: str = "UTC") -> date:
-    """The parameter ``cutoff``, else the latest day whose label window is over at the end of the business date."""
-    if params.get("cutoff"):
-        return date.fromisoformat(params["cutoff"])
-    return business_date(params, dag_run, events, timezone) - timedelta(days=LABEL_WINDOW_DAYS)

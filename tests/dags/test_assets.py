@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from lifestage_airflow.assets import VIEWS, PublishOperator, mart
 from lifestage_airflow.dag import DS, lifestage_dag
-from lifestage_airflow.days import business_date, matured_cutoff
+from lifestage_airflow.days import business_date
 
 
 def test_there_is_an_asset_for_each_view_of_the_marts(dags):
@@ -63,7 +63,6 @@ def test_a_run_started_by_a_publish_speaks_of_the_day_published():
                           run_after=datetime(2026, 1, 1, tzinfo=UTC))  # fmt: skip
     events = {mart("customer_segments"): [SimpleNamespace(extra={"ds": day}) for day in ("2017-12-30", "2017-12-29")]}
     assert business_date({}, run, events) == date(2017, 12, 30)
-    assert matured_cutoff({}, run, events) == date(2017, 11, 30)
     assert business_date({"ds": "2017-06-01"}, run, events) == date(2017, 6, 1)
     by_hand = {mart("customer_segments"): [SimpleNamespace(extra=None)]}  # an event that a person made in the UI
     assert business_date({}, run, by_hand) == date(2025, 12, 31)

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
-from lifestage_airflow.days import business_date, matured_cutoff
+from lifestage_airflow.days import business_date
 from lifestage_airflow.schedule import read_delay, read_zone
 from lifestage_airflow.timetable import BusinessDayTimetable
 from pendulum import DateTime
@@ -165,10 +165,6 @@ def test_a_dag_without_schedule_means_the_last_day_that_was_over():
         data_interval_start=started, data_interval_end=started, logical_date=started, run_after=started
     )
     assert business_date({}, run) == date(2017, 12, 30)
-    # Labels are the 30 days after a cutoff: those of 30 November end with 30 December.
-    assert matured_cutoff({}, run) == date(2017, 11, 30)
-    assert matured_cutoff({"ds": "2017-12-31"}, run) == date(2017, 12, 1)
-    assert matured_cutoff({"ds": "2017-12-31", "cutoff": "2017-10-01"}, run) == date(2017, 10, 1)
 
 
 @given(

@@ -50,10 +50,10 @@ def test_no_training_is_due(run):
 
 def test_a_training_that_is_due_or_forced_is_run(run):
     states, called, _ = run("lifestage_train", {"due": "due: yes"})
-    assert called == ["due", "build_features", "validate", "build_sequences", "train"]
+    assert called == ["due", "cutoff", "build_features", "validate", "build_sequences", "train"]
     assert set(states.values()) == {"success"}
     _, called, _ = run("lifestage_train", {"due": "due: no"}, force=True)
-    assert called == ["build_features", "validate", "build_sequences", "train"]
+    assert called == ["cutoff", "build_features", "validate", "build_sequences", "train"]
 
 
 def test_warnings_of_a_day_are_told_once_and_stop_nothing(stored, interpreter, tmp_path, monkeypatch):

@@ -21,13 +21,16 @@ print("progress goes to the error stream", file=sys.stderr)
 if sys.argv[2:4] == ["ml", "resolve"]:
     print("looking up the champion")
     print("lifestage_behaviour/3")
-answers = {"open_day": "open: files are there", "list_warnings": "no check warned", "due": "due: yes"}
+answers = {
+    "open_day": "open: files are there", "list_warnings": "no check warned",
+    "due": "due: yes", "cutoff": "2017-11-30",
+}
 print(answers.get(sys.argv[3], ""))
 """
 DAY = datetime(2017, 12, 30, tzinfo=UTC)
 RUNS = {
     "lifestage_daily": {},
-    "lifestage_train": {"ds": "2017-12-30"},
+    "lifestage_train": {"ds": "2017-12-30", "force": False},
     "lifestage_maintenance": {"ds": "2017-12-30"},
     "lifestage_setup": {"source": "online_retail", "first": "2010-12-01", "last": "2011-12-06"},
 }

@@ -23,14 +23,5 @@ def test_the_job_parses_its_golden_command(path):
     assert named <= kept
 
 
-def test_the_default_cutoff_is_one_label_window_before_the_business_date():
-    """DAGs cannot import the models' settings, so this holds the two together. The golden run is of 30 December."""
-    from ml.settings import ModelSettings
-
-    train = next(path for path in GOLDEN if path.stem == "lifestage_train.train")
-    cutoff = date.fromisoformat(re.search(r"--cutoff (\S+)", train.read_text())[1])
-    assert (date(2017, 12, 30) - cutoff).days == ModelSettings().churn_days
-
-
 def test_there_are_golden_commands():
     assert len(GOLDEN) > 15

@@ -1,5 +1,6 @@
 """Whether a training is due: each reason alone, on a shop whose truth is known."""
 
+import argparse
 import json
 from datetime import date, timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from expectations.behaviour import FEATURE_NAMES
 from expectations.errors import SetupError
 from expectations.segments import SCORES
-from ml import due, due_checks
+from ml import cutoff, due, due_checks
 from ml.cohorts import load_inputs
 from ml.drift import Reference
 from ml.due_checks import changed_settings, drifted_features, findings, new_labels, outcomes
@@ -48,24 +49,32 @@ def test_other_settings_than_the_champion_was_trained_for(tmp_path):
     assert "population: Population(min_purchase_days=1" in found.why
 
 
+TRAINED = CUTOFF - timedelta(days=37)
+"""Labels take 30 days, so that a week of them is new as of CUTOFF: a quarter of what calls for a training by itself."""
+
+
 def test_drift_counts_features_that_moved(shop_home):
     features = load_inputs(CUTOFF, shop_home, Population()).features
-    same = drifted_features(CUTOFF, ABOUT, reference_of(features), SETTINGS, shop_home)
+    same = drifted_features(CUTOFF, ABOUT, reference_of(features), SETTINGS, TRAINED, shop_home)
     assert not same.is_due
     assert f"0 of {len(FEATURE_NAMES)} features have drifted beyond 0.25" in same.why
     varying = np.flatnonzero([len(np.unique(c[~np.isnan(c)])) > 20 for c in features.T])
     moved = features.copy()
     moved[:, varying] += 3 * np.nanstd(features[:, varying], axis=0)
-    found = drifted_features(CUTOFF, ABOUT, reference_of(moved), SETTINGS, shop_home)
+    found = drifted_features(CUTOFF, ABOUT, reference_of(moved), SETTINGS, TRAINED, shop_home)
     assert found.is_due == (len(varying) > 0.1 * len(FEATURE_NAMES)) is True
     assert f"{len(varying)} of {len(FEATURE_NAMES)}" in found.why
+    # It stays so until a challenger is promoted, and does not call for a training each day.
+    waiting = drifted_features(CUTOFF, ABOUT, reference_of(moved), SETTINGS, TRAINED + timedelta(days=1), shop_home)
+    assert not waiting.is_due
+    assert waiting.why.endswith("; 6 days of labels are new since the newest training, a training for drift takes 7")
     lenient = DueSettings(max_drifted_share=1.0)
-    assert not drifted_features(CUTOFF, ABOUT, reference_of(moved), lenient, shop_home).is_due
+    assert not drifted_features(CUTOFF, ABOUT, reference_of(moved), lenient, TRAINED, shop_home).is_due
 
 
 def test_a_handful_of_customers_tells_no_drift(shop_home):
     nobody = About("gru", 0, str(CUTOFF), Horizons(), Population(max_silent_days=0))
-    found = drifted_features(CUTOFF, nobody, {}, SETTINGS, shop_home)
+    found = drifted_features(CUTOFF, nobody, {}, SETTINGS, TRAINED, shop_home)
     assert not found.is_due
     assert "are too few to tell drift from chance" in found.why
 
@@ -142,6 +151,17 @@ def test_only_matured_days_of_the_champion_count(shop_home, scored):
     scored(AS_OF - timedelta(days=60), more=0.5)  # matured long since
     found = outcomes(AS_OF, 5, SETTINGS, SEEN, shop_home)
     assert (found.is_due, found.why) == (False, "no day the champion scored has matured in the last 30 days")
+
+
+def test_the_cutoff_is_so_long_ago_as_labels_of_the_settings_take(tmp_path, capsys):
+    def told():
+        cutoff.main(argparse.Namespace(home=tmp_path, ds=date(2017, 12, 30)))
+        return capsys.readouterr().out
+
+    # Labels are the 30 days after a cutoff: those of 30 November end with 30 December.
+    assert told() == "2017-11-30\n"
+    (tmp_path / "settings.yaml").write_text("model: {edges_days: [30, 90], churn_days: 90}\n")
+    assert told() == "2017-10-01\n"
 
 
 def test_without_champion_a_training_is_due(shop_home):
