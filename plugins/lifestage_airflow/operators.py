@@ -17,6 +17,8 @@ from lifestage_airflow.fence import lock_file, only_attempt
 from lifestage_airflow.job_process import ended_with_supervisor, home_folder, keep, lines
 from lifestage_airflow.links import links_of
 
+TOLD_LINES = 15
+"""Of an error, in an alert: most name each file or check that is wrong, a line each, and then what to do."""
 NO_RETRY = {65: "the data is wrong", 78: "a setting is wrong"}
 """Exit codes (expectations/errors.py) after which another try gives the same."""
 MLFLOW_RUN = re.compile(r"MLflow run: (experiments/\w+/runs/\w+)$")
@@ -83,19 +85,22 @@ class JobOperator(BaseOperator):
     def execute(self, context: Context) -> str | None:
         plan = self.launch()
         self.log.info("running %s", plan.hidden(plan.shown or subprocess.list2cmdline(plan.command)))
-        last = {"stdout": "", "stderr": ""}
+        last, told = "", []
         with ended_with_supervisor():
             self._start(plan, context)
             try:
                 for stream, line in ((stream, plan.hidden(line)) for stream, line in lines(self._process)):
                     self.log.info("%s", line)
-                    last[stream] = line if line.strip() else last[stream]
+                    if stream == "stderr":
+                        told = self._told(told, line)
+                    elif line.strip():
+                        last = line
                     self.mlflow_run = found[1] if (found := MLFLOW_RUN.search(line)) else self.mlflow_run
                 self.exit_code = self._process.wait()
             finally:
                 self._end()
-        self._raise_for(self.exit_code, last["stderr"] or last["stdout"])
-        return last["stdout"].strip() if self.push_last_line else None
+        self._raise_for(self.exit_code, "\n".join(told).rstrip() or last)
+        return last.strip() if self.push_last_line else None
 
     def on_kill(self) -> None:
         """Ends the job and everything it started; does nothing after a normal end."""
@@ -119,6 +124,16 @@ class JobOperator(BaseOperator):
             self._process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=keeper.GRACE_S + 1)
+
+    def _told(self, told: list[str], line: str) -> list[str]:
+        """The error as the job tells it: from the last line that begins with its name, and without one the last line.
+
+        ``told``: what this gave for the lines before ``line``, of standard error.
+        """
+        name = f"{''.join(self.arguments[1:2])}: "
+        if line.startswith(name) or not (told and told[0].startswith(name)):
+            return [line] if line.strip() else told
+        return [*told, line][:TOLD_LINES]
 
     def _raise_for(self, code: int, cause: str) -> None:
         if code in NO_RETRY:

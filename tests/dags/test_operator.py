@@ -40,6 +40,27 @@ def test_no_retry_where_another_try_cannot_help(execute, code):
     assert caught.value.exit_code == code
 
 
+TELLS = """
+import sys
+print("12:00:01  ingest of 2 files\\ningest: an earlier line\\nof the log", file=sys.stderr)
+print("ingest: 2 files are wrong:\\n  a.csv lacks column price\\n\\n  b.csv is cut short\\n", file=sys.stderr)
+sys.exit(65)
+"""
+
+
+def test_the_cause_is_the_whole_of_what_the_job_tells(interpreter, execute):
+    def cause(code):
+        interpreter(code)
+        with pytest.raises(AirflowFailException) as caught:
+            execute(JobOperator(task_id="job", arguments=["jobs", "ingest"]))
+        return str(caught.value)
+
+    told = "ingest: 2 files are wrong:\n  a.csv lacks column price\n\n  b.csv is cut short"
+    assert cause(TELLS) == f"the data is wrong (exit 65): {told}"
+    many = cause(TELLS.replace("is cut short", "is" + "\\n  one more" * 90)).splitlines()
+    assert (len(many), many[0][-25:]) == (15, "ingest: 2 files are wrong:"[-25:])
+
+
 @pytest.mark.parametrize("code", [1, 75, 70])
 def test_other_failures_may_be_retried(execute, code):
     with pytest.raises(AirflowException, match=rf"exit {code}") as caught:
