@@ -17,10 +17,12 @@ from expectations.errors import DataError
 from expectations.lifecycle import GONE, LIFECYCLE_STAGES, STAGE_TRANSITIONS, UNSEEN
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
 from jobs import segment
-from jobs.lake import LakeTable
+from jobs.lake import RECIPE_FILE, LakeTable
 from jobs.segments.shown import PARTS
 from jobs.segments.snapshots import line_after, line_before, snapshot_before
 from jobs.segments.transitions import stage_transitions
+from ml.calibrate import Calibration, Curve
+from ml.recalibrate import Recipe
 from tests.jobs.segment_rows import DAY, NEVER, customer, table_of, write_day
 
 DAYS = [DAY + timedelta(days=n) for n in range(4)]
@@ -274,6 +276,17 @@ def test_settings_of_the_other_parts_stand_there_too(home):
         7.0,
         "customers",
     )
+
+
+@pytest.mark.parametrize(("cutoff", "told"), [("2024-02-01", "2024-02-01"), (None, "as trained")])
+def test_what_calibrated_the_scores_stands_there(home, cutoff, told):
+    """A day is calibrated anew under the same model version."""
+    write_day(home, DAY, customer())
+    recipe = Recipe("m/1", cutoff, 9, Calibration((Curve(),), (1.0,), (1.0,)))
+    (LakeTable(home, SCORES).folder(DAY) / RECIPE_FILE).write_text(str(recipe))
+    run(home, "--ds", DAY)
+    rows = {row["name"]: row for row in LakeTable(home, SEGMENT_SETTINGS).read_arrow([DAY]).to_pylist()}
+    assert rows["score.calibrated_on"]["text"] == told
 
 
 def test_dates_of_a_range_must_be_in_order(home):
