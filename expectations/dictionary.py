@@ -40,8 +40,9 @@ Generated from the contracts in `expectations/`; `python -m expectations` writes
 
 Analysts query the views of schema `marts` in PostgreSQL, whose comments say the same (`\\d+ marts.customer_segments`).
 A column that may be null says so; every other one is always filled. A check that says *fail* held before a day became
-visible; one that says *warn* is counted in `publish_log`. Views show money rounded to 2 decimals and shares to 6,
-as exact numbers that add up.
+visible; one that says *warn* does not stop a day: see `data_quality`; those of the audit are counted in `publish_log`.
+Views show money rounded to 2 decimals and shares to 6, as exact numbers;
+a sum of rounded ones may be off in its last digits.
 """
 
 

@@ -39,6 +39,7 @@ def differences(features: pd.DataFrame, inside: np.ndarray) -> list[Difference]:
         value = (mean_in - mean_out) / scale
         reach = 1.96 * np.sqrt(var_in / n_in + var_out / n_out) / scale
         telling = (np.abs(value) >= LEAST) & (np.abs(value) > reach) & (np.minimum(n_in, n_out) >= LEAST_KNOWN)
+        telling &= n_in >= inside.sum() / 2  # what is known of few says little of the group
     means = dict(zip(features.columns, np.column_stack([mean_in, mean_out]), strict=True))
     known, told = told_by(list(features.columns), means.get, 2)
     found: dict[str, Difference] = {}

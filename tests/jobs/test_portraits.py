@@ -42,6 +42,14 @@ def test_what_is_equal_for_everybody_sets_nobody_apart(number):
         assert differences(pd.DataFrame({"bounce_rate_90d": np.full(people, number)}), inside) == []
 
 
+@pytest.mark.parametrize(("known", "is_told"), [(499, False), (500, True)])
+def test_what_is_known_of_less_than_half_of_a_group_is_not_told_of_it(known, is_told):
+    inside = np.arange(3000) < 1000
+    values = np.random.default_rng(0).normal(0, 1, 3000) + 2 * inside
+    values[known:1000] = np.nan
+    assert bool(differences(pd.DataFrame({"rating_mean_90d": values}), inside)) == is_told
+
+
 def test_features_that_say_the_same_are_told_once():
     inside = np.arange(100) < 50
     spent = pd.Series(inside * 10.0 + np.arange(100) % 5)
