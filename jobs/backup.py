@@ -102,4 +102,4 @@ def _files(home: Home, target: Path, manifest: "Manifest", folders: dict[str, bo
     for name, wanted in folders.items():
         if wanted and (home.path / name).is_dir():
             shutil.copytree(home.path / name, target / name, ignore=shutil.ignore_patterns("_work", "_rekey", ".*"))
-            manifest.parts.append(name)
+            manifest.parts += [name] * (name not in manifest.parts)  # the vault's archive may be there already

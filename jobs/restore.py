@@ -55,10 +55,12 @@ def main(args: argparse.Namespace) -> None:
             raise SetupError(
                 f"{home.path} is a shop's home: give another by --home, or --replace to put it aside for good"
             )
+        if not args.replace:
+            _refuse_filled(home, kept)
         _files(home, folder, kept)
         setup.set_up(home)
-        _warehouse(home, folder, kept, args.replace)
-        _mlflow(home, folder, kept, args.replace)
+        _warehouse(home, folder, kept)
+        _mlflow(home, folder, kept)
         setup.set_up(home)  # views and rights as today's code has them
         found = stores.rows_of_views(home)
     if less := {name: rows for name, rows in kept.rows.items() if found.get(name) != rows}:
@@ -81,12 +83,38 @@ def _refuse_other_key(home: Home, folder: Path, kept: "Manifest") -> None:
         )
 
 
+def _refuse_filled(home: Home, kept: "Manifest") -> None:
+    """Before anything is written: what the warehouse and MLflow hold, where they are there, nobody has given up."""
+    from jobs.backups import stores
+    from jobs.local.postgres_cluster import is_made
+    from jobs.marts.warehouse import connect_to, is_external
+
+    if is_external() or is_made(home):
+        with connect_to(stores.warehouse_uri(home), "its administrator", "of the warehouse") as connection:
+            log_is_there = connection.execute("select to_regclass('marts.publish_log')").fetchone()[0]
+            if log_is_there and connection.execute("select from marts.publish_log limit 1").rowcount:
+                raise SetupError("the warehouse holds published days: give --replace to put what was kept in place")
+    store = stores.mlflow_store(home) if "mlflow" in kept.parts else ""
+    if _holds_something(store):
+        raise SetupError("MLflow's database is not empty: give --replace to put what was kept in its place")
+
+
+def _holds_something(store: str) -> bool:
+    from jobs.backups import stores
+    from jobs.marts.warehouse import connect_to
+
+    if not store.startswith("postgresql"):
+        return bool(store) and stores.sqlite_file(store).exists()
+    with connect_to(store, "mlflow", "of MLflow") as connection:
+        return bool(connection.execute("select from pg_tables where schemaname = 'public' limit 1").rowcount)
+
+
 def _files(home: Home, folder: Path, kept: "Manifest") -> None:
     from jobs.backups.stores import FILES, artifacts
 
     places = {name: home.path / name for name in ("lake", "vault")} | {"artifacts": artifacts(home)}
     for name, place in places.items():
-        if name in kept.parts:
+        if name in kept.parts and (folder / name).is_dir():  # the vault's archive is kept with or without its folder
             shutil.rmtree(place, ignore_errors=True)
             shutil.copytree(folder / name, place)
     home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,14 +129,12 @@ def _files(home: Home, folder: Path, kept: "Manifest") -> None:
             private.chmod(0o700)
 
 
-def _warehouse(home: Home, folder: Path, kept: "Manifest", replace: bool) -> None:
+def _warehouse(home: Home, folder: Path, kept: "Manifest") -> None:
     from jobs.backups import dumps, stores
     from jobs.marts.warehouse import WRITER, connect_to
 
     address = stores.warehouse_uri(home)
     with connect_to(address, "its administrator", "of the warehouse", autocommit=True) as connection:
-        if not replace and connection.execute("select from marts.publish_log limit 1").rowcount:
-            raise SetupError("the warehouse holds published days: give --replace to put what was kept in their place")
         server = connection.info.server_version // 10000
         for schema in (*stores.WAREHOUSE_SCHEMAS, *stores.VAULT_SCHEMAS):
             connection.execute(f"drop schema {schema} cascade")
@@ -118,7 +144,7 @@ def _warehouse(home: Home, folder: Path, kept: "Manifest", replace: bool) -> Non
         log.info("%s is back", name)
 
 
-def _mlflow(home: Home, folder: Path, kept: "Manifest", replace: bool) -> None:
+def _mlflow(home: Home, folder: Path, kept: "Manifest") -> None:
     from jobs.backups import dumps, stores
     from jobs.marts.warehouse import connect_to
 
@@ -131,9 +157,6 @@ def _mlflow(home: Home, folder: Path, kept: "Manifest", replace: bool) -> None:
         shutil.copy2(folder / "mlflow.db", stores.sqlite_file(store))
         return
     with connect_to(store, "mlflow", "of MLflow", autocommit=True) as connection:
-        there = connection.execute("select from pg_tables where schemaname = 'public' limit 1").rowcount
-        if there and not replace:
-            raise SetupError("MLflow's database is not empty: give --replace to put what was kept in its place")
         connection.execute("drop owned by current_user cascade")
         connection.execute("create schema if not exists public")
         server = connection.info.server_version // 10000

@@ -15,7 +15,7 @@ from jobs.backups import manifest, stores
 from jobs.health import warehouse as health
 from jobs.home import Home
 from jobs.local import postgres
-from jobs.marts.warehouse import connect
+from jobs.marts.warehouse import connect, uri
 from jobs.reading.keys import given_keys
 from jobs.reading.vault_file import keep_ids
 from tests.jobs.published import DAY, ROWS, empty_warehouse, only, segments, write
@@ -79,6 +79,44 @@ def test_a_restore_without_the_backups_key_is_refused(home, kept, tmp_path):
     with pytest.raises(SetupError, match=given_keys(new).key_id):
         run(restore, new, "--from", kept)
     assert text
+
+
+def test_a_restore_refuses_what_mlflow_holds_before_anything_is_written(kept, tmp_path, monkeypatch):
+    store = tmp_path / "mlflow.db"
+    store.write_text("runs")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+    about = json.loads((kept / manifest.FILE).read_text())
+    (kept / manifest.FILE).write_text(json.dumps(about | {"parts": ["warehouse", "vault", "mlflow"]}))
+    new = Home(tmp_path / "new")
+    with pytest.raises(SetupError, match="MLflow's database is not empty: give --replace"):
+        run(restore, new, "--from", kept)
+    assert [path.relative_to(new.path).as_posix() for path in new.path.rglob("*")] == ["run", "run/home.lock"]
+
+
+def test_a_restore_refuses_published_days_before_anything_is_written(published, kept, tmp_path, monkeypatch):
+    home, _ = published
+    monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", uri(home, "postgres", "warehouse"))
+    with pytest.raises(SetupError, match="the warehouse holds published days: give --replace"):
+        run(restore, Home(tmp_path / "new"), "--from", kept)
+    assert not (tmp_path / "new" / "shop.json").exists()
+
+
+def test_a_home_whose_vault_is_an_archive_alone_is_kept_and_comes_back(home, tmp_path):
+    """Its folder comes with the first delivery; the archive of the warehouse's schema has the same name."""
+    about, target = manifest.Manifest("/a", "now", "1", None, parts=["warehouse", "vault"]), tmp_path / "kept"
+    target.mkdir()
+    shutil.rmtree(home.vault, ignore_errors=True)
+    backup._files(home, target, about, {"vault": True})
+    restore._files(Home(tmp_path / "new"), target, about)
+    assert not (tmp_path / "new" / "vault").exists()
+    home.vault.mkdir()
+    (home.vault / "ids").write_text("raw")
+    shutil.rmtree(target)
+    target.mkdir()
+    backup._files(home, target, about, {"vault": True})
+    assert about.parts == ["warehouse", "vault"]
+    restore._files(Home(tmp_path / "new"), target, about)
+    assert (tmp_path / "new" / "vault" / "ids").read_text() == "raw"
 
 
 @pytest.mark.parametrize(
