@@ -29,6 +29,6 @@ def published_by(after: timedelta | None) -> DeadlineAlert | None:
     """An alert of kind ``late`` so long after the end of the run's day; None where no hour was set."""
     if after is None:
         return None
-    cause = f"the marts were to be there {after} after the end of their day, and the run has not ended"
+    cause = f"the marts were to be there {after} after the end of their day, and the run has not ended well"
     callback = AsyncCallback(AlertNotifier, {"kind": "late", "cause": cause})
     return DeadlineAlert(DayIsOver(), after, callback, name="published in time")

@@ -1,6 +1,7 @@
 """Tasks that decide whether a run goes on, and when."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -50,7 +51,8 @@ class DayBefore(BaseSensorOperator):
     """Waits while the run of the day before is on its way through ``tasks``: what follows reads what those leave.
 
     Where it has ended, failed, stands still in the queue or never was, nothing is waited for: a job says itself if it
-    lacks something, and a run that waited for a failed one would keep the place in which that one is to be mended.
+    lacks something, and a run that waited for a failed one would keep the place in which that one is to be mended. A
+    backfill's queue keeps places of its own, so that a scheduled day waits for the one before it in there.
 
     :param tasks: of this DAG. On a closed day a task is skipped as soon as that is known, beside those that still run.
     """
@@ -62,9 +64,13 @@ class DayBefore(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         ti = context["ti"]
         before = ti.get_previous_dagrun()
-        if before is None or before.state != "running":
+        if before is None or not (before.state == "running" or _is_in_a_backfill_elsewhere(before, context)):
             return True
         known = ti.get_task_states(dag_id=before.dag_id, task_ids=self.tasks, run_ids=[before.run_id])
         states = {task: known.get(before.run_id, {}).get(task) for task in self.tasks}
         self.log.info("%s: %s", before.run_id, ", ".join(f"{task} {state}" for task, state in states.items()))
         return all(state in ENDED for state in states.values())
+
+
+def _is_in_a_backfill_elsewhere(before: Any, context: Context) -> bool:
+    return before.state == "queued" and before.run_type == "backfill_job" != context["dag_run"].run_type

@@ -1,5 +1,6 @@
 """The operators that run one job of the jobs environment as a process of its own."""
 
+import errno
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ TOLD_LINES = 15
 """Of an error, in an alert: most name each file or check that is wrong, a line each, and then what to do."""
 NO_RETRY = {65: "the data is wrong", 78: "a setting is wrong"}
 """Exit codes (expectations/errors.py) after which another try gives the same."""
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+"""What a wrong folder gives; of any other error (a full disk, a share that is away) another try may be free."""
 MLFLOW_RUN = re.compile(r"MLflow run: (experiments/\w+/runs/\w+)$")
 """How a job says which run it writes to (ml/tracking.py)."""
 
@@ -114,6 +117,8 @@ class JobOperator(BaseOperator):
                 if lock is not None:
                     self._process = keep(plan, lock, path, record)
         except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise JobFailed(f"the lock of the task cannot be had, {path}: {error}", 75) from error
             raise JobRefused(f"the home cannot be written to, {path}: {error}. Set LIFESTAGE_HOME", 78) from error
         if self._process is None:
             raise JobFailed("the task was asked to end before its job had begun", -signal.SIGTERM)

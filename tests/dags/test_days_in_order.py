@@ -10,13 +10,17 @@ from lifestage_airflow.gates import DayBefore
 def may_go():
     """Whether a day may go on, given the run before it (its state, or none) and the state of the task waited for."""
 
-    def ask(run: str | None, task: str | None, aggregate: str | None = "success") -> bool:
-        before = run and SimpleNamespace(dag_id="lifestage_daily", run_id="before", state=run)
+    def ask(
+        run: str | None, task: str | None, aggregate: str | None = "success", kinds: tuple = ("scheduled", "scheduled")
+    ) -> bool:
+        before = run and SimpleNamespace(dag_id="lifestage_daily", run_id="before", state=run, run_type=kinds[0])
         ti = SimpleNamespace(
             get_previous_dagrun=lambda: before,
             get_task_states=lambda **asked: {"before": {"publish": task, "aggregate": aggregate}},
         )
-        return DayBefore(task_id="publish_of_day_before", tasks=["aggregate", "publish"]).poke({"ti": ti})
+        return DayBefore(task_id="publish_of_day_before", tasks=["aggregate", "publish"]).poke(
+            {"ti": ti, "dag_run": SimpleNamespace(run_type=kinds[1])}
+        )
 
     return ask
 
@@ -41,3 +45,11 @@ def test_a_closed_day_skips_ahead_of_tasks_that_still_run(may_go):
 def test_it_waits_for_no_run_that_has_ended_or_waits_itself(may_go, run):
     """A failed day is cleared into the queue while later days hold the places: were it waited for, none could go."""
     assert may_go(run, None)
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "manual"])
+def test_a_day_that_falls_due_during_a_backfill_waits_for_the_one_before_it_in_there(may_go, kind):
+    assert not may_go("queued", None, aggregate=None, kinds=("backfill_job", kind))
+    # Within the backfill the queue is not waited for: it holds the places in which a failed day is to be mended.
+    assert may_go("queued", None, kinds=("backfill_job", "backfill_job"))
+    assert may_go("failed", None, kinds=("backfill_job", kind))

@@ -1,5 +1,6 @@
 """The operator against real processes: exit codes, streaming, and the end of everything a job started."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import psutil
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from lifestage_airflow import operators
 from lifestage_airflow.dag import lifestage_dag
 from lifestage_airflow.operators import JobOperator
 
@@ -78,6 +80,18 @@ def test_a_missing_interpreter_is_a_setting(execute, monkeypatch):
     monkeypatch.setenv("LIFESTAGE_PYTHON", "/nowhere/python")
     with pytest.raises(AirflowFailException, match="LIFESTAGE_PYTHON"):
         execute(operator("pass"))
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [(errno.EROFS, True), (errno.ENOSPC, False), (errno.ESTALE, False)])
+def test_a_home_that_is_full_or_away_is_tried_again(execute, monkeypatch, number, is_refused):
+    def lock(path, *_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(operators, "only_attempt", lock)
+    with pytest.raises(AirflowException) as caught:
+        execute(operator("pass"))
+    assert isinstance(caught.value, AirflowFailException) == is_refused
+    assert caught.value.exit_code == (78 if is_refused else 75)
 
 
 def test_an_argument_that_renders_to_nothing_is_refused(execute):
