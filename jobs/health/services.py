@@ -19,7 +19,8 @@ from jobs.home import Home
 JAVA = 17
 BEAT_SECONDS = 60
 """A scheduler that has not been heard of for so long is gone; it tells of itself every few seconds."""
-CONNECTIONS = ("lifestage_engine", "lifestage_warehouse")
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+ENGINE, WAREHOUSE = "lifestage_engine", "lifestage_warehouse"
 
 
 def mlflow(home: Home) -> str:
@@ -127,31 +128,32 @@ def airflow_connections(home: Home) -> str:
     names = {name for name in _environment(home) if name.startswith("AIRFLOW_CONN_")}
     with closing(_metadata(home)) as connection:
         there = {name for (name,) in connection.execute("select conn_id from connection")}
-    there |= {name for name in CONNECTIONS if f"AIRFLOW_CONN_{name.upper()}" in names}
-    if lacking := [name for name in CONNECTIONS if name not in there]:
-        variables = " and ".join(f"AIRFLOW_CONN_{name.upper()}" for name in lacking)
-        raise SetupError(
-            f"Airflow has no connection {' and '.join(lacking)}: set {variables} where Airflow runs, or add it in the "
-            "UI (docs/connections.md)"
-        )
-    return f"{' and '.join(CONNECTIONS)} are there"
+    there |= {name for name in (ENGINE, WAREHOUSE) if f"AIRFLOW_CONN_{name.upper()}" in names}
+    for name, kind, lost in ((ENGINE, SetupError, "no job starts"), (WAREHOUSE, Doubt, "its pages show no marts")):
+        if name not in there:
+            raise kind(
+                f"Airflow has no connection {name}, so {lost}: set AIRFLOW_CONN_{name.upper()} where Airflow runs, or "
+                "add it in the UI (docs/connections.md)"
+            )
+    return f"{ENGINE} and {WAREHOUSE} are there"
 
 
 def _is_configured(home: Home) -> bool:
-    return bool(os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")) or (home.airflow / "migrated.json").exists()
+    return bool(os.environ.get(DATABASE)) or (home.airflow / "migrated.json").exists()
 
 
 def _environment(home: Home) -> dict[str, str]:
-    """What Airflow's parts are given: by `up`, where it is the one that starts them."""
+    """What Airflow's parts are given: by `up`, unless the environment names an Airflow of one's own."""
     from jobs.local.airflow_env import AIRFLOW_BIN, environment
 
-    return environment(home) if (AIRFLOW_BIN / "python").exists() else dict(os.environ)
+    is_ours = not os.environ.get(DATABASE) and (AIRFLOW_BIN / "python").exists()
+    return environment(home) if is_ours else dict(os.environ)
 
 
 def _metadata(home: Home) -> psycopg.Connection:
     from jobs.marts.warehouse import airflow_uri
 
-    address = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") or airflow_uri(home)
+    address = os.environ.get(DATABASE) or airflow_uri(home)
     if not address.startswith("postgresql"):
         raise Doubt(f"Airflow's metadata lie in {address.split(':', 1)[0]}, which is for trials: use PostgreSQL")
     return _connected(address, "of Airflow's metadata")

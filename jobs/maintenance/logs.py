@@ -45,10 +45,10 @@ def _remove(file: Path) -> None:
 def _airflow(home: Home) -> dict[str, str]:
     """The environment of an Airflow command on the metadata; empty where nobody says which database that is."""
     from jobs.local.airflow_env import AIRFLOW_BIN, CONNECTION, environment
-    from jobs.marts.warehouse import is_external
 
     given = os.environ.get(DATABASE) or os.environ.get(CONNECTION)
-    if not (AIRFLOW_BIN / "python").exists() or (is_external() and not given):
+    is_ours = (home.airflow / "migrated.json").exists()
+    if not (AIRFLOW_BIN / "python").exists() or not (given or is_ours):
         return {}
     return environment(home) | ({CONNECTION: given} if given else {})
 

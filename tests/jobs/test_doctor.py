@@ -298,9 +298,8 @@ def airflow(warehouse_home, monkeypatch):
     from jobs.marts.warehouse import airflow_uri
 
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", airflow_uri(warehouse_home))
-    for name in services.CONNECTIONS:
+    for name in (services.ENGINE, services.WAREHOUSE):
         monkeypatch.delenv(f"AIRFLOW_CONN_{name.upper()}", raising=False)
-    monkeypatch.setattr("jobs.local.airflow_env.AIRFLOW_BIN", warehouse_home.path / "none")
     with connect(warehouse_home, "airflow", "airflow", autocommit=True) as connection:
         connection.execute(
             "create table alembic_version (version_num text); insert into alembic_version values ('abc');"
@@ -324,10 +323,12 @@ def test_airflow_is_asked_for_its_scheduler_and_its_connections_by_name(airflow,
     airflow.execute("update dag set is_paused = true")
     with pytest.raises(Doubt, match="paused"):
         services.airflow_database(warehouse_home)
-    airflow.execute("insert into connection values ('lifestage_warehouse')")
-    with pytest.raises(SetupError, match="no connection lifestage_engine: set AIRFLOW_CONN_LIFESTAGE_ENGINE"):
+    with pytest.raises(SetupError, match="no connection lifestage_engine, so no job starts: set AIRFLOW_CONN_"):
         services.airflow_connections(warehouse_home)
     monkeypatch.setenv("AIRFLOW_CONN_LIFESTAGE_ENGINE", "{}")
+    with pytest.raises(Doubt, match="no connection lifestage_warehouse, so its pages show no marts"):
+        services.airflow_connections(warehouse_home)
+    airflow.execute("insert into connection values ('lifestage_warehouse')")
     assert "are there" in services.airflow_connections(warehouse_home)
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import sys
 import time
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from expectations.events import EVENTS, QUARANTINE
 from expectations.segments import CUSTOMER_SEGMENTS, SCORES, SEGMENT_SETTINGS
 from jobs import list_warnings, maintain, open_day
 from jobs.lake import LakeTable
+from jobs.local.airflow_env import CONNECTION
 from jobs.maintenance import lake, logs, models, results, warehouse
 from jobs.maintenance.gone import MaintainSettings
 from jobs.marts.warehouse import connect
@@ -99,7 +102,8 @@ def test_old_results_go_and_the_rest_makes_the_docs(home, capsys):
 
 
 def test_old_task_logs_go_with_their_folders(home, monkeypatch):
-    monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", "postgresql://nowhere.example/db")  # nobody says which Airflow's
+    for name in (logs.DATABASE, CONNECTION):  # nobody says which Airflow's, and the home has none of its own
+        monkeypatch.delenv(name, raising=False)
     folder = home.logs / "airflow" / "dag_id=lifestage_daily"
     files = {}
     for run_id, age in (("run_id=old", 200), ("run_id=new", 10)):
@@ -115,6 +119,10 @@ def test_old_task_logs_go_with_their_folders(home, monkeypatch):
     assert not (folder / "run_id=old").exists()
     assert files["run_id=new"].exists()
     assert list(logs.find(home, DAY, MaintainSettings(logs_days=0))) == []
+    monkeypatch.setenv(logs.DATABASE, "postgresql+psycopg2://airflow@nowhere.example/airflow")
+    monkeypatch.setattr("jobs.local.airflow_env.environment", lambda _: {})
+    monkeypatch.setattr("jobs.local.airflow_env.AIRFLOW_BIN", Path(sys.executable).parent)
+    assert [gone.kind for gone in logs.find(home, DAY, MaintainSettings())] == ["Airflow's metadata"]
 
 
 def test_staging_tables_of_old_days_go_and_what_is_being_filled_stays(warehouse_home):
