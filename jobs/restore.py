@@ -1,7 +1,8 @@
 """Bring back what `backup` kept: into a new home, or with --replace over one that is there.
 
 Checks the backup first, and reads every view as bi_reader in the end: as many rows as were kept. Where the backup holds
-no secrets, put <home>/secrets/customer_key there first; passwords of roles are made anew.
+no secrets, put <home>/secrets/customer_key there first; passwords of roles are made anew. Killed at any time, run it
+again: until it has ended, no other command works on the home.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from expectations.errors import DataError, SetupError
 from jobs.arguments import job_parser
 from jobs.home import Home
+from ml.home import restoring_file
 
 if TYPE_CHECKING:
     import psycopg
@@ -45,24 +47,32 @@ def main(args: argparse.Namespace) -> None:
     from jobs import setup
     from jobs.backups import manifest, stores
     from jobs.home_lock import home_alone
+    from jobs.rekeying.switch import Change
 
     home, folder = Home.from_environment(args.home), args.folder.resolve()
-    kept = manifest.read(folder)
+    kept, change, mark = manifest.read(folder), Change(home), restoring_file(home.path)
     home.run.mkdir(parents=True, exist_ok=True)
     with home_alone(home, WAIT_S):
         _refuse_other_key(home, folder, kept)
-        if not args.replace and (home.path / "shop.json").exists():
+        if change.is_switching and "lake" not in kept.parts:
             raise SetupError(
-                f"{home.path} is a shop's home: give another by --home, or --replace to put it aside for good"
+                "a change of the customer key was cut short: end it by rekey, or restore a backup that holds the lake"
             )
-        if not args.replace:
+        replace = args.replace or mark.exists()  # what a restore that was cut short has left is nobody's
+        if not replace:
             _refuse_filled(home, kept)
+        mark.touch(mode=0o600)
+        if replace:
+            _remove_files_not_kept(home, folder)
         _files(home, folder, kept)
         setup.set_up(home)
         _warehouse(home, folder, kept)
         _mlflow(home, folder, kept)
         setup.set_up(home)  # views and rights as today's code has them
         found = stores.rows_of_views(home)
+        for given_up in filter(Path.exists, (change.lake, change.folder)):
+            shutil.rmtree(given_up)
+        mark.unlink()
     if less := {name: rows for name, rows in kept.rows.items() if found.get(name) != rows}:
         shown = ", ".join(f"{name}: {found.get(name)} rows, kept were {rows}" for name, rows in less.items())
         raise DataError(f"the views are not as they were: {shown}")
@@ -84,11 +94,13 @@ def _refuse_other_key(home: Home, folder: Path, kept: "Manifest") -> None:
 
 
 def _refuse_filled(home: Home, kept: "Manifest") -> None:
-    """Before anything is written: what the warehouse and MLflow hold, where they are there, nobody has given up."""
+    """Before anything is written: what home, warehouse and MLflow hold, where they are there, nobody has given up."""
     from jobs.backups import stores
     from jobs.local.postgres_cluster import is_made
     from jobs.marts.warehouse import connect_to, is_external
 
+    if (home.path / "shop.json").exists():
+        raise SetupError(f"{home.path} is a shop's home: give another by --home, or --replace to put it aside for good")
     if is_external() or is_made(home):
         with connect_to(stores.warehouse_uri(home), "its administrator", "of the warehouse") as connection:
             log_is_there = connection.execute("select to_regclass('marts.publish_log')").fetchone()[0]
@@ -107,6 +119,13 @@ def _holds_something(store: str) -> bool:
         return bool(store) and stores.sqlite_file(store).exists()
     with connect_to(store, "mlflow", "of MLflow") as connection:
         return bool(connection.execute("select from pg_tables where schemaname = 'public' limit 1").rowcount)
+
+
+def _remove_files_not_kept(home: Home, folder: Path) -> None:
+    from jobs.backups.stores import FILES
+
+    for name in (name for name in FILES if not (folder / name).is_file()):
+        (home.path / name).unlink(missing_ok=True)
 
 
 def _files(home: Home, folder: Path, kept: "Manifest") -> None:

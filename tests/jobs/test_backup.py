@@ -18,6 +18,8 @@ from jobs.local import postgres
 from jobs.marts.warehouse import connect, uri
 from jobs.reading.keys import given_keys
 from jobs.reading.vault_file import keep_ids
+from jobs.rekeying.switch import Change
+from ml.home import restoring_file, shared_home, switching_file
 from tests.jobs.published import DAY, ROWS, empty_warehouse, only, segments, write
 
 IDS = {row["customer_key"]: f"shop-{n}" for n, row in enumerate(ROWS)}
@@ -99,6 +101,31 @@ def test_a_restore_refuses_published_days_before_anything_is_written(published, 
     with pytest.raises(SetupError, match="the warehouse holds published days: give --replace"):
         run(restore, Home(tmp_path / "new"), "--from", kept)
     assert not (tmp_path / "new" / "shop.json").exists()
+
+
+def test_what_a_restore_that_was_cut_short_left_is_nobodys_until_it_is_run_again(home, kept, tmp_path, monkeypatch):
+    (kept / "artifacts").mkdir()
+    about = json.loads((kept / manifest.FILE).read_text())
+    (kept / manifest.FILE).write_text(json.dumps(about | {"parts": ["warehouse", "vault", "artifacts"]}))
+    (tmp_path / "a file").write_text("")  # in which no models can be put
+    monkeypatch.setenv("MLFLOW_ARTIFACTS_DESTINATION", (tmp_path / "a file" / "models").as_uri())
+    (home.path / "settings.yaml").write_text("a: 1")
+    for more in (["--replace"], []):
+        with pytest.raises(OSError, match="a file"):
+            run(restore, home, "--from", kept, *more)
+        assert not (home.path / "settings.yaml").exists()  # the backup has none
+        assert (home.vault / "a").read_text() == "one"
+        with pytest.raises(SetupError, match=r"a restore of .* was cut short: run it again"), shared_home(home.path):
+            pass
+
+
+def test_a_key_change_that_was_cut_short_is_put_aside_with_its_lake_alone(home, kept):
+    Change(home).folder.mkdir()
+    switching_file(home.path).touch()
+    with pytest.raises(SetupError, match="end it by rekey, or restore a backup that holds the lake"):
+        run(restore, home, "--from", kept, "--replace")
+    assert Change(home).is_switching
+    assert not restoring_file(home.path).exists()
 
 
 def test_a_home_whose_vault_is_an_archive_alone_is_kept_and_comes_back(home, tmp_path):
@@ -184,7 +211,18 @@ def test_what_was_kept_comes_back_with_its_rights_in_another_home(published, tmp
             publish.publish(other, DAY)
         with pytest.raises(SetupError, match="--replace"):
             run(restore, other, "--from", folder / "kept")
+        # Over a change of the key that was cut short; then as after a kill between two archives.
+        change = Change(other)
+        for one in (change.lake, change.folder):
+            one.mkdir()
+        switching_file(other.path).touch()
         run(restore, other, "--from", folder / "kept", "--replace")
+        assert [one for one in (change.lake, change.folder, restoring_file(other.path)) if one.exists()] == []
+        restoring_file(other.path).touch()
+        with connect(other, "postgres", autocommit=True) as admin:
+            admin.execute("drop schema vault cascade; drop schema marts cascade")
+        run(restore, other, "--from", folder / "kept")
+        assert not restoring_file(other.path).exists()
         with connect(other, "bi_reader") as two:
             assert two.execute("select count(*) from publish_log").fetchone() == (1,)
     finally:
