@@ -254,7 +254,7 @@ def test_a_home_that_cannot_be_written_to_is_a_setting(retry, interpreter, tmp_p
 def test_a_job_that_outlives_the_question_fails_its_task(job, retry):
     """Asked to end, it ends well: the task was not done all the same."""
     code = (
-        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "import os, signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
         "open(sys.argv[0] + '.up', 'w')\ntime.sleep(60)"
     )
     thread, errors, op = retry(code)
@@ -263,7 +263,8 @@ def test_a_job_that_outlives_the_question_fails_its_task(job, retry):
         time.sleep(0.02)
     op.on_kill()
     thread.join(timeout=10)
-    assert errors[0].exit_code == -signal.SIGTERM
+    # A machine too busy to let the job end within its grace has it killed, which fails the task as well.
+    assert errors[0].exit_code in (-signal.SIGTERM, -signal.SIGKILL)
 
 
 def test_a_holder_is_read_however_long_its_name(tmp_path):
