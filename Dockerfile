@@ -2,7 +2,8 @@
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS builder
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# The last: an older pip would install source packages in a form that records no version.
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
 
 # Two stages, so that a change of one lock leaves the other's environment as it was built.
 FROM builder AS airflow
