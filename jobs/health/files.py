@@ -10,12 +10,14 @@ from expectations.errors import SetupError
 from jobs.health.finding import Doubt
 from jobs.home import Home
 from jobs.reading.keys import given_keys
+from ml.home import shared_home
 
 
 def home_writable(home: Home) -> str:
     if not home.path.is_dir():
         raise SetupError(f"{home.path} is no folder: set LIFESTAGE_HOME, or run `python -m jobs setup --source NAME`")
-    sources = ", ".join(home.sources)
+    with shared_home(home.path):  # refuses what a restore or a change of the key has left half done
+        sources = ", ".join(home.sources)
     for folder in (home.path, home.lake, home.run, home.logs, home.validations, home.mlflow):
         if folder.exists():
             try:

@@ -16,8 +16,10 @@ from jobs import doctor
 from jobs.health import files, machine, services, warehouse
 from jobs.health.finding import Check, Doubt, exit_code, look_all
 from jobs.home import Home
+from jobs.home_lock import home_alone
 from jobs.marts.warehouse import WRITER, connect
 from jobs.reading.vault_file import NOBODY, keep_ids
+from ml.home import restoring_file, switching_file
 
 CHECKS = {check.name: check for check in doctor.checks()}
 
@@ -163,6 +165,21 @@ def test_a_home_that_cannot_be_written_or_is_none_is_named(home):
         files.home_writable(home)
     with pytest.raises(SetupError, match="LIFESTAGE_HOME"):
         files.home_writable(Home(home.path / "none"))
+
+
+def test_a_home_left_half_done_or_held_alone_is_told_as_such(home):
+    home.run.mkdir(exist_ok=True)
+    shop = (home.path / "shop.json").rename(home.path / "shop.aside")  # as a restore may leave it
+    for mark, what in ((restoring_file(home.path), "restore of .* cut short"), (switching_file(home.path), "rekey")):
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        with pytest.raises(SetupError, match=what):
+            files.home_writable(home)
+        mark.unlink()
+    shop.rename(home.path / "shop.json")
+    with home_alone(home, 0), pytest.raises(UnavailableError, match="to itself"):
+        files.home_writable(home)
+    assert "sources" in files.home_writable(home)
 
 
 def test_another_key_than_the_homes_is_told_and_nothing_is_noted(home, ingest, land, monkeypatch):
