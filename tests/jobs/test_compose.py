@@ -364,6 +364,7 @@ def test_days_run_by_jobs_use_the_settings_of_the_services(given, tmp_path):
     elsewhere = {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL"}  # another machine's addresses
     assert "AIRFLOW__LOGGING__BASE_LOG_FOLDER" in common  # else the UI would not find their logs
     assert {name: of_jobs[name] for name in common - elsewhere} == {name: services[name] for name in common - elsewhere}
+    assert {name for name in of_jobs.keys() - common if "__API__" not in name and "_AUTH_" not in name} == set()
 
 
 def test_keys_of_the_callers_stay_out_of_a_homes_own_database(monkeypatch, tmp_path):
