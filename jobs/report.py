@@ -36,10 +36,10 @@ def main(args: argparse.Namespace) -> None:
 
 
 def page(facts: "Day") -> str:
+    from jobs.day_report import lists, sections
     from jobs.day_report.html import section
-    from jobs.day_report.sections import SECTIONS, headline
 
-    parts = [make(facts) for make in SECTIONS]
+    parts = [make(facts) for make in (*sections.SECTIONS, *lists.SECTIONS)]
     links = "".join(f'<a href="#{part.anchor}">{escape(part.title)}</a>' for part in parts)
     style = (Path(__file__).parent / "day_report" / "report.css").read_text(encoding="utf-8")
     badge = '<span class="badge">simulated data</span>' if facts.is_simulated else ""
@@ -49,7 +49,7 @@ def page(facts: "Day") -> str:
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escape(title)}</title><style>{style}</style></head><body>"
         f"<h1>{escape(title)}{badge}</h1><p class='sub'>{escape(about(facts))}</p>"
-        f"<nav>{links}</nav>{headline(facts)}{''.join(map(section, parts))}</body></html>\n"
+        f"<nav>{links}</nav>{sections.headline(facts)}{''.join(map(section, parts))}</body></html>\n"
     )
 
 

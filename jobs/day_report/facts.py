@@ -47,6 +47,9 @@ class Day:
     quality: pd.DataFrame
     maps: tuple[Path, ...]
 
+    def money(self, value: float) -> str:
+        return "–" if pd.isna(value) else f"{value:,.0f} {self.currency}".strip()
+
 
 def read_day(home: Home, day: date) -> Day:
     """DataError if the day has no segments yet."""

@@ -29,15 +29,19 @@ def cell(value: Any) -> str:
     return "–" if value is None else escape(str(value))
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Iterable[int] = ()) -> str:
-    """``numbers``: places of columns that are set to the right."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Iterable[int] = (), kind: str = "") -> str:
+    """``numbers``: places of columns that are set to the right. ``kind`` cards: too wide for a telephone, which shows
+    each row as a card, every cell after its column's head.
+    """
     numbers = set(numbers)
-    mark = ['class="n"' if place in numbers else "" for place in range(len(heads))]
-    head = "".join(f"<th {mark[n]}>{escape(text)}</th>" for n, text in enumerate(heads))
+    mark = [' class="n"' if place in numbers else "" for place in range(len(heads))]
+    head = "".join(f"<th{mark[n]}>{escape(text)}</th>" for n, text in enumerate(heads))
+    told = [f'<td{mark[n]} data-head="{escape(text)}">' for n, text in enumerate(heads)]
     body = "".join(
-        "<tr>" + "".join(f"<td {mark[n]}>{cell(value)}</td>" for n, value in enumerate(row)) + "</tr>" for row in rows
+        "<tr>" + "".join(f"{told[n]}{cell(value)}</td>" for n, value in enumerate(row)) + "</tr>" for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    opened = f'<table class="{kind}">' if kind else "<table>"
+    return f'<div class="scroll">{opened}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def tiles(items: Iterable[tuple[str, str, str]]) -> str:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -103,7 +104,8 @@ def test_a_full_day_is_told_in_every_section(home, write):
     told = " ".join(pieces.text)
     for words in ("corner_shop, 2024-03-10", "simulated data", "1,000", "They browse.", "25%", "81%",
                   "+5 pp", "400 views", "personal_offer", "0.750", "volume_warn", "not published",
-                  "1 customers moved"):  # fmt: skip
+                  "1 customer moved",
+                  "1 not held", "of 1; 1 of severity warn"):  # fmt: skip
         assert words in told, words
     assert "Nothing to show" not in told
     assert WRITTEN in told
@@ -147,6 +149,27 @@ def test_who_is_new_has_not_moved(home, write):
     assert "3 customers moved" in " ".join(made(home)[1].text)
 
 
+def test_the_checks_are_told_by_severity_and_a_delivery_in_one_line(home, write):
+    write(CUSTOMER_SEGMENTS, customer("a"))
+    held = {"table_name": "events", "severity": "fail", "has_held": True}
+    fate = {"table_name": "shop/till", "severity": "info", "has_held": None}
+    fates = {"rows_kept": 1_200.0, "rows_read": 1_207.0, "rows_dropped": 4.0, "rows_quarantined": 3.0}
+    write(DATA_QUALITY, held | {"check_name": "a"}, held | {"check_name": "b"},
+          *(fate | {"check_name": name, "observed": n} for name, n in fates.items()))  # fmt: skip
+    text, pieces = made(home)
+    assert "all held of 2" in " ".join(pieces.text)
+    assert "2 checks held, 0 did not." in text
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", text[text.index('id="quality"') :])
+    assert cells == ["shop/till", "1,207", "1,200", "3", "4"]
+
+
+def test_a_card_of_a_narrow_page_says_what_each_cell_is(home, write):
+    write(CUSTOMER_SEGMENTS, customer("a"))
+    write(CHURN_WATCHLIST, {"rank": 1, "customer_key": "a", "spend_at_risk": 729.0, "value_tier": "top"})
+    listed = made(home)[0].split('id="churn"')[1]
+    assert re.search(r'<table class="cards">.*<td class="n" data-head="money at risk">729 EUR</td>', listed)
+
+
 def test_a_shop_that_knows_nobody_yet_has_a_page(home, write):
     write(CUSTOMER_SEGMENTS)
     text, pieces = made(home)
@@ -173,3 +196,13 @@ def test_bands_of_the_flows_are_as_thick_as_their_customers_are_many():
     thick = {flow: float(width) for width, flow in found.items()}
     assert thick == {"active → loyal": 0.3 * TALL, "active → active": 0.6 * TALL, "unseen → new": 0.1 * TALL}
     assert sankey([], (), ("a", "b")) == ""
+
+
+def test_names_of_thin_bars_do_not_stand_in_each_others_way():
+    order = ("prospect", "new", "active", "unseen")
+    flows = [("active", "active", 10_000), ("new", "new", 1), ("prospect", "prospect", 1), ("unseen", "new", 1)]
+    drawn = sankey(flows, order, ("a", "b"))
+    told = re.findall(r'<text x="[\d.]+" y="([\d.]+)" text-anchor="end">(\w+) ', drawn)
+    assert tuple(name for _, name in told) == order
+    heights = [16.0, *(float(y) for y, _ in told)]  # the day stands above
+    assert all(below - above >= 14 for above, below in pairwise(heights))
