@@ -123,7 +123,7 @@ def _deliveries(quality: pd.DataFrame) -> str:
         return ""
     counts = fates.pivot(index="table_name", columns="check_name", values="observed")[list(FATES)]
     rows = [[name, *(f"{n:,.0f}" for n in row)] for name, *row in counts.itertuples()]
-    return table(("delivery", *FATES.values()), rows, range(1, len(FATES) + 1), "cards")
+    return table(("rows of", *FATES.values()), rows, range(1, len(FATES) + 1), "cards")
 
 
 def _severity(severity: str) -> Raw:

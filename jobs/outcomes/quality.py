@@ -13,12 +13,14 @@ from expectations.segments import CUSTOMER_SEGMENTS
 from jobs.checks.outcomes import result_path
 from jobs.home import Home
 from jobs.lake import LakeTable
+from jobs.risk.listing import count
 from jobs.schemas import arrow_schema
 
 GATED = (EVENTS, INGEST_REPORT, FEATURES, CUSTOMER_SEGMENTS)
 """Tables that the daily line gates before it publishes."""
-FATES = {"rows_read": "rows read", "rows_kept": "rows kept", "rows_quarantined": "rows refused by a rule",
-         "rows_dropped": "rows left out by a policy"}  # fmt: skip
+FATES = {"rows_read": "read", "rows_kept": "kept", "rows_quarantined": "refused by a rule",
+         "rows_dropped": "left out by a policy"}  # fmt: skip
+"""Column of ingest_report → what became of those rows."""
 
 
 def quality(home: Home, day: date) -> pa.Table:
@@ -62,5 +64,5 @@ def _fates(home: Home, day: date) -> Iterator[dict]:
                 "severity": "info",
                 "has_held": None,
                 "observed": float(sums[name]),
-                "words": f"{sums[name]:,.0f} {words}",
+                "words": f"{count(sums[name], 'row')} {words}",
             }

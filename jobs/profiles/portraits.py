@@ -10,6 +10,7 @@ import pandas as pd
 from expectations.behaviour import FEATURES
 from expectations.portraits import SEGMENT_KINDS
 from jobs.profiles.apart import Difference, differences
+from jobs.risk.listing import count
 
 REVENUE = "purchase_amount_365d"
 TEXTS, MOOD = "text_count_365d", "sentiment_mean_365d"
@@ -85,7 +86,7 @@ def portrait(
 def _sizes(mine: pd.DataFrame, everybody: pd.DataFrame) -> Iterator[Fact]:
     share, total = len(mine) / len(everybody), float(everybody[REVENUE].sum())
     revenue = float(mine[REVENUE].sum()) / total if total else 0.0
-    yield Fact("size", f"{len(mine):,} customers", value=float(len(mine)))
+    yield Fact("size", count(len(mine), "customer"), value=float(len(mine)))
     yield Fact("customer_share", f"{share:.1%} of all customers", value=share)
     yield Fact("revenue_share", f"{revenue:.1%} of what was paid within 365 days", value=revenue)
 
@@ -147,9 +148,12 @@ def _mood(mine: pd.DataFrame) -> Iterator[Fact]:
 
 def _journey(mine: pd.DataFrame) -> Iterator[Fact]:
     """Steps that the segment's customers take at all, in their usual order."""
+    from ml.reasons.words import PURCHASE
+    from ml.reasons.words import in_words as told
+
     steps = [(step, float(mine[f"{step}_count_90d"].mean())) for step in STEPS]
     for rank, (step, mean) in enumerate([(step, mean) for step, mean in steps if mean > 0], start=1):
-        yield Fact("journey", f"{mean:,.2f} x {step.replace('_', ' ')} per customer in 90 days", rank, step, mean)
+        yield Fact("journey", f"{told(f'{step}_count_90d', mean, PURCHASE)}, per customer", rank, step, mean)
 
 
 def _summary(told: list[Fact]) -> str:

@@ -16,7 +16,7 @@ WORDS = {
     "items_per_line_365d": ("many units of a product", "single units"),
     "session_count_365d": ("visits often", "visits rarely"),
     "session_depth_365d": ("long visits", "short visits"),
-    "bounce_rate_365d": ("leaves at once", "stays on visits"),
+    "bounce_rate_365d": ("visits of one event", "visits of several events"),
     "search_per_session_365d": ("searches much", "searches little"),
     "cart_per_view_365d": ("fills carts", "fills no carts"),
     "favourite_count_365d": ("marks favourites", "marks no favourites"),
@@ -35,6 +35,10 @@ WORDS = {
     "click_rate_365d": ("follows campaigns", "follows no campaigns"),
 }
 """Measure → words for much of it, and for little."""
+SAME = {"session_count_365d": "purchase_days_365d"}
+"""Measure → that which tells the same where both lie equally far apart: visits, where each is a purchase."""
+NEARLY = 0.05
+PLACES = {measure.name: place for place, measure in enumerate(MEASURES)}
 
 
 def names_of(ids: tuple[int, ...], centres: np.ndarray, known: dict[int, str]) -> tuple[str, ...]:
@@ -56,6 +60,12 @@ def traits(centre: np.ndarray) -> list[str]:
     apart = centre[: len(MEASURES)] / THEME_WEIGHTS
     told: dict[str, str] = {}
     for place in np.argsort(-np.abs(apart).round(9), kind="stable"):
-        if abs(apart[place]) >= LEAST_APART:
-            told.setdefault(MEASURES[place].theme, WORDS[MEASURES[place].name][int(apart[place] < 0)])
+        name = MEASURES[place].name
+        if abs(apart[place]) >= LEAST_APART and not _is_told(name, apart):
+            told.setdefault(MEASURES[place].theme, WORDS[name][int(apart[place] < 0)])
     return list(told.values())
+
+
+def _is_told(name: str, apart: np.ndarray) -> bool:
+    """Whether the measure in SAME tells it."""
+    return name in SAME and bool(np.isclose(apart[PLACES[name]], apart[PLACES[SAME[name]]], rtol=NEARLY))

@@ -135,8 +135,9 @@ def test_quality_tells_every_check_and_the_fate_of_every_row(home):
     keep(GateResult("events", DAY, DAY, 3, (held, broken, unjudged), path, "digest"))
     report = {"source": "shop", "feed": "web", "arrival_date": DAY}
     write(home, INGEST_REPORT, DAY, *(
-        filled(INGEST_REPORT, source_file=name, rows_read=10, rows_kept=8, rows_quarantined=2, **report)
-        for name in ("1.csv", "2.csv")
+        filled(INGEST_REPORT, source_file=name, rows_read=10, rows_kept=8, rows_quarantined=2 - dropped,
+               rows_dropped=dropped, **report)
+        for dropped, name in enumerate(("1.csv", "2.csv"))
     ))  # fmt: skip
     rows = {(r["table_name"], r["check_name"]): r for r in quality(home, DAY).to_pylist()}
     assert rows["events", "amount_missing"]["has_held"] is True
@@ -144,7 +145,9 @@ def test_quality_tells_every_check_and_the_fate_of_every_row(home):
     assert rows["events", "volume_warn"]["words"] == "expected 0.5 … 2; found 0.40"
     assert rows["events", "drift_warn"]["has_held"] is None
     fates = {name: rows["shop/web", name]["observed"] for name in ("rows_read", "rows_kept", "rows_quarantined")}
-    assert fates == {"rows_read": 20, "rows_kept": 16, "rows_quarantined": 4}
+    assert fates == {"rows_read": 20, "rows_kept": 16, "rows_quarantined": 3}
+    told = [rows["shop/web", name]["words"] for name in ("rows_kept", "rows_dropped")]
+    assert told == ["16 rows kept", "1 row left out by a policy"]
     assert json.loads(path.read_text())["passed"] is True
 
 

@@ -95,6 +95,7 @@ def test_a_portrait_says_size_revenue_wants_tags_mood_and_journey(kind, segment)
     assert told["tag", 1]["value"] == 0.2
     assert told["sentiment", 1]["value"] == 0.5  # three texts of 1, one of -1
     assert (told["journey", 1]["item"], told["journey", 1]["value"]) == ("purchase", 2.0)
+    assert told["journey", 1]["words"] == "2 purchase lines in the last 90 days, per customer"
     assert told["difference", 1]["item"] == "recency_days"
     assert told["difference", 1]["high"] < 0
     summary = told["summary", 1]["words"]

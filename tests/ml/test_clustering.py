@@ -314,6 +314,12 @@ def test_a_cluster_is_named_by_what_sets_it_apart_most_one_word_a_theme():
     assert found == ("buys often, visits rarely", "average customers")
 
 
+def test_visits_that_are_the_purchases_again_are_not_told_beside_them():
+    till = centre(purchase_days=1.09, session_count=1.08, morning_share=0.8)
+    site = centre(purchase_days=1.09, session_count=0.95, morning_share=0.8)
+    assert names_of((1, 2), np.array([till, site]), {}) == ("buys often, in the morning", "buys often, visits often")
+
+
 def test_a_name_stays_with_its_id_and_no_two_are_alike():
     often = centre(purchase_days=1.2, session_count=0.9, night_share=0.5)
     found = names_of((3, 4, 5, 6), np.array([often] * 4), {4: "buys often, visits often", 9: "gone"})

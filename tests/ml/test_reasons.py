@@ -413,6 +413,12 @@ def test_what_follows_from_silence_is_told_as_silence():
         ("order_count_90d", 10, 5, False),  # 10 orders (typical 9)
         ("order_count_90d", 9, 5, True),
         ("view_count_90d", 10, 5, False),
+        ("purchase_amount_90d", 10, 5, False),
+        ("purchase_amount_90d", 8, 5, True),  # spent 8 (typical 9)
+        ("amount_velocity_7d", 10, 5, False),  # spends ten times as fast
+        ("line_surprise_7d", 10, 5, False),
+        ("event_velocity_7d", 10, 5, False),
+        ("session_depth_90d", 10, 5, True),
         ("return_count_90d", 10, 5, True),  # more of those does speak for leaving
     ],
 )
