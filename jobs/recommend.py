@@ -10,7 +10,7 @@ from expectations.behaviour import CUSTOMER_PRODUCT
 from expectations.dimensions import PRODUCTS
 from expectations.lifecycle import LIFECYCLE_STAGES
 from expectations.offers import RECOMMENDATION_QUALITY, RECOMMENDATIONS
-from expectations.segments import CUSTOMER_SEGMENTS
+from expectations.segments import CUSTOMER_SEGMENTS, VALUE_TIERS
 from jobs.arguments import add_day, job_parser
 from jobs.home import Home
 from jobs.lake import LakeTable, recipe_of
@@ -72,6 +72,18 @@ class RecommendationSettings:
                 and not (field.name.endswith("_tier") and not value)
             ):
                 raise ValueError(f"{field.name}: no strategy {value!r}; known: {', '.join(STRATEGY_NAMES)}")
+
+
+DESCRIPTIONS = {
+    "places": ("products", "so many products are recommended to a customer"),
+    "horizon_days": ("days", "a next basket counts if it comes within so many days"),
+    "learn_customers": ("customers", "customers whose next baskets lists are learnt from and judged on, at most"),
+    "never": ("word", "product ids that are no products, neither learnt from nor shown"),
+    **{stage: ("word", f"strategy of lists of stage {stage}") for stage in LIFECYCLE_STAGES},
+    **{f"{tier}_tier": ("word", f"strategy of lists of tier {tier}, whatever the stage; empty: that of the stage")
+       for tier in VALUE_TIERS},
+}  # fmt: skip
+"""Setting → (unit, meaning), as segment_settings shows them."""
 
 
 def arg_parser() -> argparse.ArgumentParser:

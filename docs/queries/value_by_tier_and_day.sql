@@ -4,4 +4,4 @@ select snapshot_date, value_tier, sum(customers) as customers,
        sum(expected_spend_30d) as expected_30d, sum(purchase_amount_365d) as paid_365d
 from marts.segment_summary
 group by snapshot_date, value_tier
-order by snapshot_date, value_tier;
+order by snapshot_date, array_position(array['top', 'high', 'medium', 'low'], value_tier);

@@ -7,9 +7,10 @@ with complete as (
 ), usual as (
     select months_since, sum(buyers) / sum(customers) as retention from complete group by months_since
 )
-select complete.cohort_month, complete.months_since, complete.customers, complete.retention,
+select complete.cohort_month, complete.months_since, complete.customers,
+       round(complete.retention, 4) as retention,
        round(complete.retention - usual.retention, 4) as against_usual
 from complete join usual using (months_since)
-where complete.customers >= 20
+where complete.customers >= 20 and complete.retention < usual.retention
 order by against_usual, cohort_month, months_since
 limit 20;

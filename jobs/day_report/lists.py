@@ -29,8 +29,8 @@ def watchlist(facts: Day) -> Section:
     within = f" within {facts.segments['churn_days'].iloc[0]} days" if len(facts.segments) else ""
     note = (
         f"On the list: {count(len(facts.watchlist), 'customer')}; the first {len(rows)} are shown. No purchase: how "
-        f"probable that is{within}, then by how much it changed in a week; times what they paid in a year it is the "
-        "money at risk. Whom to call today, without the control group and who is cooling down: "
+        f"probable that is{within}, then by how much it changed in a week; times what they paid in a year, less "
+        "refunds, it is the money at risk. Whom to call today, without the control group and who is cooling down: "
         "docs/queries/who_to_call_today.sql."
     )
     return Section("churn", "Churn watch list", table(heads, rows, (0, 2, 3, 4), "cards") if rows else "", note)

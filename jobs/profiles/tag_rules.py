@@ -119,5 +119,5 @@ DESCRIPTIONS = {
         f"and {rule.least[0]} of {rule.least[1]} or more",
     )
     for rule in RULES
-} | {"gift_words": ("", "words that make a product a gift")}
+} | {"gift_words": ("word", "words that make a product a gift")}
 """Setting → (unit, meaning), as segment_settings shows them."""

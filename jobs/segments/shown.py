@@ -19,6 +19,7 @@ PARTS: dict[str, tuple[str, str]] = {
     "risk": ("jobs.risk.settings", "RiskSettings"),
     "cluster": ("ml.clustering.settings", "ClusterSettings"),
     "tags": ("jobs.profiles.tag_rules", "TagSettings"),
+    "recommendations": ("jobs.recommend", "RecommendationSettings"),
 }
 """Section of settings.yaml → its module, which holds DESCRIPTIONS (name → unit, meaning), and dataclass."""
 

@@ -265,7 +265,7 @@ def test_settings_stand_beside_the_rows_they_made(home):
 def test_settings_of_the_other_parts_stand_there_too(home):
     write_day(home, DAY, customer())
     run(home, "--ds", DAY)
-    (home.path / "settings.yaml").write_text("watch: {most_listed: 7}\n")
+    (home.path / "settings.yaml").write_text("watch: {most_listed: 7}\nrecommendations: {never: [POST, '00']}\n")
     assert not segment.is_fresh(home, DAY)
     run(home, "--ds", DAY)
     rows = LakeTable(home, SEGMENT_SETTINGS).read_arrow([DAY]).to_pylist()
@@ -276,6 +276,8 @@ def test_settings_of_the_other_parts_stand_there_too(home):
         7.0,
         "customers",
     )
+    never = by_name["recommendations.never"]
+    assert (never["value"], never["text"], never["unit"]) == (None, "POST, 00", "word")
 
 
 @pytest.mark.parametrize(("cutoff", "told"), [("2024-02-01", "2024-02-01"), (None, "as trained")])

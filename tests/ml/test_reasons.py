@@ -420,6 +420,7 @@ def test_what_follows_from_silence_is_told_as_silence():
         ("event_velocity_7d", 10, 5, False),
         ("session_depth_90d", 10, 5, True),
         ("return_count_90d", 10, 5, True),  # more of those does speak for leaving
+        ("return_count_90d", 0, 5, False),
     ],
 )
 def test_no_reason_to_leave_reads_backwards(name, value, gap, is_told):
