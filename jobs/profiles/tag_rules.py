@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from expectations.behaviour import FEATURES, PREFERENCES
+
 
 @dataclass(frozen=True)
 class TagSettings:
@@ -112,9 +114,13 @@ RULES = (
          evidence="{:.0%} of purchase lines of 180 days are gifts"),
 )  # fmt: skip
 
+DERIVED = {"gap_variation": "ratio", "views_without_purchase_90d": "events", "gift_share_180d": "share"}
+"""What rules ask for and jobs.profiles.tagging makes → unit."""
+_UNITS = {column.name: column.unit for table in (PREFERENCES, FEATURES) for column in table.columns} | DERIVED
+
 DESCRIPTIONS = {
     rule.tag: (
-        "quantile" if rule.is_rank else "",
+        "quantile" if rule.is_rank else _UNITS[rule.column],
         f"tag {rule.tag}: {rule.column} of at {'most' if rule.is_upper else 'least'} this, "
         f"and {rule.least[0]} of {rule.least[1]} or more",
     )

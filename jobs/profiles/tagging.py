@@ -5,11 +5,9 @@ import pandas as pd
 import pyarrow as pa
 
 from expectations.behaviour import FEATURES, PREFERENCES
-from jobs.profiles.tag_rules import COMMON, RULES, Rule, TagSettings
+from jobs.profiles.tag_rules import COMMON, DERIVED, RULES, Rule, TagSettings
 
-DERIVED = {"gap_variation", "views_without_purchase_90d", "gift_share_180d"}
-"""What rules ask for and ``with_derived`` makes."""
-_ASKED = {name for rule in RULES for name in (rule.column, rule.least[0], rule.subject) if name} - DERIVED
+_ASKED = {name for rule in RULES for name in (rule.column, rule.least[0], rule.subject) if name} - DERIVED.keys()
 _PARTS = {"gap_deviation_days", "gap_mean_days", "view_count_90d", "purchase_count_90d", "purchase_count_180d"}
 FEATURE_COLUMNS = ["customer_key", *(name for name in FEATURES.column_names if name in _ASKED | _PARTS)]
 PREFERENCE_COLUMNS = ["customer_key", *(name for name in PREFERENCES.column_names if name in _ASKED)]

@@ -49,7 +49,7 @@ PHRASES = {
     "order_count": _count("purchases", "orders"),
     "purchase_count": _count("purchases", "purchase lines"),
     "purchase_amount": Phrase("spend", "spent {n}", "spent nothing"),
-    "winsorised_amount": Phrase("spend", "spent {n}, outliers left out,", "spent nothing"),
+    "winsorised_amount": Phrase("spend", "spent {n}{window} with outliers capped", "spent nothing"),
     "largest_line_amount": Phrase("spend", "dearest purchase line of {n}", "nothing bought"),
     "average_order_amount": Phrase("basket", "{n} paid an order", null="no order"),
     "items_per_line": Phrase("basket", "{n} units a purchase line", null="nothing bought"),

@@ -276,6 +276,7 @@ def test_settings_of_the_other_parts_stand_there_too(home):
         7.0,
         "customers",
     )
+    assert all(row["unit"] for row in rows)
     never = by_name["recommendations.never"]
     assert (never["value"], never["text"], never["unit"]) == (None, "POST, 00", "word")
 
