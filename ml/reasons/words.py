@@ -69,7 +69,7 @@ PHRASES = {
     "search_per_session": Phrase("visits", "{n} searches a visit", "no search", "no visit"),
     "session_length_seconds": Phrase("visits", "visits of {n} seconds", "visits without length", "no visit"),
     "session_depth": Phrase("visits", "{n} events a visit", null="no visit"),
-    "bounce_rate": Phrase("visits", "{n} of visits end after one event", "no visit ends after one event", "no visit"),
+    "bounce_rate": Phrase("visits", "{n} of visits hold a single event", "no visit holds a single event", "no visit"),
     "device_diversity": _count("visits", "devices"),
     "add_to_cart_count": _count("cart", "products put into the cart"),
     "remove_from_cart_count": _count("cart", "products taken out of the cart"),

@@ -335,7 +335,7 @@ def test_the_report_holds_what_it_says(boosting, examples, tmp_path):
         ("order_count_30d", 2, {"typical": 2.0}, "2 orders in the last 30 days"),
         ("return_amount_90d", 45.2, {"typical": 0.0}, "45 refunded in the last 90 days (typical 0)"),
         ("bounce_rate_90d", 0.75, {"typical": 0.2},
-         "75% of visits end after one event in the last 90 days (typical 20%)"),
+         "75% of visits hold a single event in the last 90 days (typical 20%)"),
         ("session_count_90d", np.nan, {}, "session count unknown"),
         ("category_diversity_90d", 2.04, {"typical": 44.0},
          "only 2 different categories in the last 90 days (typical 44)"),
