@@ -69,8 +69,8 @@ def agree(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def reads_backwards(feature: str, values: np.ndarray, typical: float, usual_gaps: np.ndarray) -> np.ndarray:
-    """(rows,) whether it would say the opposite of leaving: bought today (usual gap 205); 2 orders (typical 1); spends
-    8 times as fast; nothing refunded.
+    """(rows,) whether it would say the opposite of leaving, or nothing of it: bought today (usual gap 205); 2 orders
+    (typical 1); spends 8 times as fast; nothing refunded; age unknown.
 
     A model may mean it (a first order says little of the next), but nobody can act on it.
     """
@@ -81,7 +81,8 @@ def reads_backwards(feature: str, values: np.ndarray, typical: float, usual_gaps
         return values < typical
     seen = family(feature) == "visits" and base.endswith(("_count", "_velocity"))
     more = (values > typical) & (seen or family(feature) in ("purchases", "spend"))
-    return more | ((values == 0) & (family(feature) == "returns"))
+    nothing = {"returns": values == 0, "person": np.isnan(values)}
+    return more | nothing.get(family(feature), False)
 
 
 def once_a_family(names: Sequence[str], values: np.ndarray, order: Iterable[int]) -> list[int]:

@@ -169,7 +169,7 @@ def in_words(
 def number(value: float, unit: str) -> str:
     """As people write it: shares in per cent, no more digits than anybody needs."""
     if unit == "share":
-        return f"{value:.0%}"
+        return "under 1%" if 0 < value < 0.005 else f"{value:.0%}"
     if abs(value) >= 20:
         return f"{value:,.0f}"
     return f"{value:.1f}".removesuffix(".0") if abs(value) >= 1 else f"{value:.2g}"

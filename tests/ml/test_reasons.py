@@ -337,6 +337,8 @@ def test_the_report_holds_what_it_says(boosting, examples, tmp_path):
         ("bounce_rate_90d", 0.75, {"typical": 0.2},
          "75% of visits hold a single event in the last 90 days (typical 20%)"),
         ("session_count_90d", np.nan, {}, "session count unknown"),
+        ("night_share_90d", 0.004, {"typical": 0.14},
+         "under 1% of events at night in the last 90 days (typical 14%)"),
         ("category_diversity_90d", 2.04, {"typical": 44.0},
          "only 2 different categories in the last 90 days (typical 44)"),
         ("items_per_line_90d", 33.0, {"typical": 1.04}, "33 units a purchase line in the last 90 days (typical 1)"),
@@ -421,6 +423,8 @@ def test_what_follows_from_silence_is_told_as_silence():
         ("session_depth_90d", 10, 5, True),
         ("return_count_90d", 10, 5, True),  # more of those does speak for leaving
         ("return_count_90d", 0, 5, False),
+        ("age", np.nan, 5, False),  # age unknown
+        ("age", 30, 5, True),
     ],
 )
 def test_no_reason_to_leave_reads_backwards(name, value, gap, is_told):
