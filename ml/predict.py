@@ -21,7 +21,7 @@ from ml.examples import Inputs
 from ml.forecast import Forecast
 from ml.home import HomePath, partition_days, partition_folder
 from ml.partitions import read_rows
-from ml.registry import run_of_version
+from ml.registry import folder_of_version
 from ml.saved import About, load_lifetime, load_model, read_about, require_features
 from ml.scores import embedding_column, lifetime_columns, score_columns
 from ml.tracking import mlflow_for
@@ -119,19 +119,27 @@ def saved_folder(name: str, version: int, home: HomePath = None) -> Path:
 
     UnavailableError where the store does not answer; SetupError where it has the files no more.
     """
-    run_of_version(name, version, home)
+    gone = SetupError(
+        f"the files of {name}/{version} are gone from MLflow's store: bring them back, or run `python -m ml train`"
+    )
+    folder = folder_of_version(name, version, home)
+    if folder is None:
+        folder = _fetched(name, version, gone, home)
+    if not folder.is_dir():
+        raise gone
+    return folder / "artifacts" / "saved"
+
+
+def _fetched(name: str, version: int, gone: SetupError, home: HomePath) -> Path:
     mlflow = mlflow_for(home)
     try:
-        files = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
+        return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}"))
     except OSError as error:
         raise UnavailableError(f"the files of {name}/{version} cannot be read: {error}") from error
     except mlflow.MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise UnavailableError(f"the files of {name}/{version} cannot be read: {error}") from error
-        raise SetupError(
-            f"the files of {name}/{version} are gone from MLflow's store: bring them back, or run `python -m ml train`"
-        ) from error
-    return Path(files) / "artifacts" / "saved"
+        raise gone from error
 
 
 def require_scorable(name: str, version: int, home: HomePath = None) -> None:

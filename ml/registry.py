@@ -4,6 +4,9 @@ A version's alias says what it is for: ``champion`` scores customers; ``challeng
 ``previous`` was champion before.
 """
 
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 from expectations.errors import DataError, SetupError
 from ml.answering import connected, is_server, store_errors
 from ml.home import HomePath, shop_name, tracking_uri
@@ -11,6 +14,8 @@ from ml.tracking import mlflow_for
 
 MODEL_NAME = "lifestage_behaviour"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+Version = tuple[str, str | None]
+"""The run that made it, and the address of its files where it is known without MLflow's client."""
 # Metric of a run → its name in a version's description.
 DESCRIBED = {
     "test_auc": "AUC",
@@ -63,13 +68,35 @@ def version_of_run(run_id: str, home: HomePath = None) -> int | None:
 
 def run_of_version(name: str, version: int, home: HomePath = None) -> str:
     """The run that made a version; DataError with the versions there are if it is none of them."""
-    with store_errors(home):
-        client = mlflow_for(home).MlflowClient()
-        found = {int(v.version): v.run_id for v in client.search_model_versions(f"name = '{name}'")}
+    return _version(name, version, home)[0]
+
+
+def folder_of_version(name: str, version: int, home: HomePath = None) -> Path | None:
+    """Where the files of a version lie on this machine; None if MLflow has to fetch them. DataError as above."""
+    address = urlsplit(_version(name, version, home)[1] or "")
+    return Path(unquote(address.path)) if address.scheme == "file" and not address.netloc else None
+
+
+def _version(name: str, version: int, home: HomePath) -> Version:
+    found = _versions_in_server(name, home) if is_server(tracking_uri(home)) else _versions_in_database(name, home)
     if version not in found:
         known = ", ".join(f"{name}/{number}" for number in sorted(found)) or "none; run `python -m ml train` first"
         raise DataError(f"no model {name}/{version} in the registry; there are: {known}")
     return found[version]
+
+
+def _versions_in_server(name: str, home: HomePath) -> dict[int, Version]:
+    with store_errors(home):
+        found = mlflow_for(home).MlflowClient().search_model_versions(f"name = '{name}'")
+    return {int(one.version): (one.run_id, None) for one in found}
+
+
+def _versions_in_database(name: str, home: HomePath) -> dict[int, Version]:
+    found = _asked(
+        "model_versions", "select version, run_id, coalesce(storage_location, source) from model_versions "
+        "where name = :name and current_stage <> 'Deleted_Internal'", {"name": name}, home,
+    )  # fmt: skip
+    return {version: (run_id, address) for version, run_id, address in found}
 
 
 def promote(name: str, version: int, home: HomePath = None) -> int | None:
@@ -98,8 +125,8 @@ def previous(home: HomePath = None, name: str = MODEL_NAME) -> int:
 def champion(home: HomePath = None, name: str = MODEL_NAME) -> int | None:
     """The champion's version, None before the first training.
 
-    Asked of MLflow's own table where the store is a database: importing the client takes seconds, this a fraction, and
-    a daily run asks first of all.
+    As versions are, asked of MLflow's own table where the store is a database: importing the client takes seconds, this
+    a fraction, and a daily run asks in three of its jobs.
     """
     if is_server(tracking_uri(home)):
         version = _aliases(name, home).get(CHAMPION)
@@ -122,13 +149,17 @@ def _aliases(name: str, home: HomePath) -> dict[str, str | int]:
 
 
 def _champion_in_database(name: str, home: HomePath) -> int | None:
+    query = "select version from registered_model_aliases where name = :name and alias = :alias"
+    found = _asked("registered_model_aliases", query, {"name": name, "alias": CHAMPION}, home)
+    return found[0][0] if found else None
+
+
+def _asked(table: str, query: str, values: dict[str, str], home: HomePath) -> list[tuple]:
+    """Rows of MLflow's own database; none before its tables are made."""
     from sqlalchemy import inspect, text
 
-    query = text("select version from registered_model_aliases where name = :name and alias = :alias")
     with connected(home) as connection:
-        if not inspect(connection).has_table("registered_model_aliases"):
-            return None
-        return connection.execute(query, {"name": name, "alias": CHAMPION}).scalar()
+        return connection.execute(text(query), values).all() if inspect(connection).has_table(table) else []
 
 
 def required_champion(home: HomePath = None) -> int:

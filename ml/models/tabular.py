@@ -17,6 +17,7 @@ from ml.horizons import Horizons
 from ml.models.hazard import Hazard, log_loss
 from ml.models.search import Space, best
 from ml.models.spend import Spend, gamma_deviance
+from ml.skops_io import skops_io
 
 TRUSTED_TYPES = [
     "ml.impute.Imputer",
@@ -108,23 +109,19 @@ class Tabular:
 
     def save(self, folder: Path) -> None:
         """model.json says what it is, estimators.skops holds what was fitted."""
-        from skops import io
-
         folder.mkdir(parents=True, exist_ok=True)
         kept = ("name", "seed", "budget", "classifier_settings", "regressor_settings")
         told = {name: getattr(self, name) for name in kept} | {"horizons": vars(self.horizons)}
         (folder / "model.json").write_text(json.dumps(told, indent=2))
-        io.dump({"hazard": self.hazard, "spend": self.spend}, folder / "estimators.skops")
+        skops_io().dump({"hazard": self.hazard, "spend": self.spend}, folder / "estimators.skops")
 
     @classmethod
     def load(cls, folder: Path) -> "Tabular":
-        from skops import io
-
         told = json.loads((folder / "model.json").read_text())
         model = cls(told["name"], told["seed"], told["budget"])
         model.classifier_settings, model.regressor_settings = told["classifier_settings"], told["regressor_settings"]
         model.horizons = Horizons.of(told["horizons"])
-        fitted = io.load(folder / "estimators.skops", trusted=TRUSTED_TYPES)
+        fitted = skops_io().load(folder / "estimators.skops", trusted=TRUSTED_TYPES)
         model.hazard, model.spend = fitted["hazard"], fitted["spend"]
         return model
 

@@ -14,6 +14,7 @@ from ml.ranking.candidates import FEATURES, Candidates, candidates
 from ml.ranking.facts import Facts, item_facts
 from ml.ranking.frequency import FREQUENCIES, personal_frequency
 from ml.ranking.judging import mean_interval, top
+from ml.skops_io import skops_io
 
 TRUSTED_TYPES = ["numpy.dtype", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 CHUNK = 5_000
@@ -139,23 +140,19 @@ class Ranker:
 
     def save(self, folder: Path) -> None:
         """about.json, and boosting.skops where it ships: nothing pickled."""
-        import skops.io
-
         about = {name: getattr(self, name) for name in ("frequency", "calibration", "validation", "gain")}
         about |= {"settings": asdict(self.settings), "features": FEATURES, "boosting": self.model is not None}
         (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
         if self.model is not None:
-            skops.io.dump(self.model, folder / "boosting.skops")
+            skops_io().dump(self.model, folder / "boosting.skops")
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
         """What ``save`` wrote there; DataError if it was fitted on other features than these."""
-        import skops.io
-
         about = json.loads((folder / "about.json").read_text())
         if tuple(about["features"]) != FEATURES:
             raise DataError(f"{folder} holds a ranker of other features than this code computes: fit it again")
-        model = skops.io.load(folder / "boosting.skops", trusted=TRUSTED_TYPES) if about["boosting"] else None
+        model = skops_io().load(folder / "boosting.skops", trusted=TRUSTED_TYPES) if about["boosting"] else None
         return cls(
             RankerSettings(**about["settings"]), model, about["frequency"], tuple(about["calibration"]),
             about["validation"], tuple(about["gain"]),

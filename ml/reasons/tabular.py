@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit, logit
@@ -10,9 +11,13 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from expectations.behaviour import FEATURE_NAMES
+from expectations.without import without
 from ml.impute import Imputer
 from ml.models.hazard import EPSILON, Hazard
 from ml.reasons import NoReasons
+
+if TYPE_CHECKING:
+    from shap import TreeExplainer
 
 SMALLEST_MOVE = 1e-9
 Margin = tuple[float, np.ndarray]
@@ -82,9 +87,7 @@ def _behind_a_sigmoid(classifier: BaseEstimator) -> tuple[float, np.ndarray]:
 
 def _forest(classifier: BaseEstimator, read: np.ndarray) -> Margin:
     """A forest's trees vote with probabilities: what columns make of these is handed on to log-odds in proportion."""
-    from shap import TreeExplainer
-
-    explainer = TreeExplainer(classifier)
+    explainer = _explainer(classifier)
     base, parts = explainer.expected_value[1], explainer.shap_values(read, check_additivity=False)[..., 1]
     moved = parts.sum(axis=1)
     began, ended = (logit(np.clip(chance, EPSILON, 1 - EPSILON)) for chance in (base, base + moved))
@@ -94,11 +97,16 @@ def _forest(classifier: BaseEstimator, read: np.ndarray) -> Margin:
 
 
 def _trees(classifier: BaseEstimator, read: np.ndarray) -> Margin:
-    from shap import TreeExplainer
-
-    explainer = TreeExplainer(classifier)
+    explainer = _explainer(classifier)
     values = explainer.shap_values(read, check_additivity=False)
     return float(np.ravel(explainer.expected_value)[-1]), values
+
+
+def _explainer(classifier: BaseEstimator) -> "TreeExplainer":
+    with without("matplotlib"):  # shap would load its plots
+        from shap import TreeExplainer
+
+    return TreeExplainer(classifier)
 
 
 def _columns(parts: np.ndarray, steps: list[BaseEstimator], columns: int) -> np.ndarray:
