@@ -92,14 +92,14 @@ def performance(facts: Day) -> Section:
     rows = facts.performance.sort_values(["snapshot_date", "horizon_days"], ascending=[False, True])
     body = [
         [
-            f"{r.scored_on} + {r.horizon_days} d", f"{r.model_name}/{r.model_version}", f"{r.customers:,}",
+            f"{r.horizon_days} days after {r.scored_on}", f"{r.model_name}/{r.model_version}", f"{r.customers:,}",
             f"{r.predicted_buyers:,.0f}", f"{r.actual_buyers:,}", "–" if pd.isna(r.auc) else f"{r.auc:.3f}",
             f"{r.calibration_error:.3f}", facts.money(r.predicted_spend), facts.money(r.actual_spend),
         ]
         for r in rows.head(LISTED).itertuples()
     ]  # fmt: skip
-    heads = ("window", "model", "customers", "buyers foretold", "came", "AUC", "calibration error", "spend foretold",
-             "came")  # fmt: skip
+    heads = ("window", "model", "customers", "buyers foretold", "who bought", "AUC", "calibration error",
+             "spend foretold", "paid")  # fmt: skip
     note = (
         "What was predicted against what then happened, as windows end. The first ends 7 days after the first snapshot."
     )
