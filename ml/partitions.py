@@ -23,11 +23,12 @@ def files_of(
     """
     for day in days:
         for file in sorted(partition_folder(table, day, home).glob("*.parquet")):
-            if lacking := set(columns) - set(pq.read_schema(file).names):
-                raise DataError(
-                    f"{file} lacks columns {', '.join(sorted(lacking))}: rebuild it with the job that writes it"
-                )
-            yield pq.read_table(file, columns=columns, partitioning=None, read_dictionary=list(coded)).select(columns)
+            with pq.ParquetFile(file, read_dictionary=list(coded)) as opened:
+                if lacking := set(columns) - set(opened.schema_arrow.names):
+                    raise DataError(
+                        f"{file} lacks columns {', '.join(sorted(lacking))}: rebuild it with the job that writes it"
+                    )
+                yield opened.read(columns).select(columns)
 
 
 def read_rows(table: Table, days: list[date], columns: list[str], home: HomePath) -> pa.Table:
