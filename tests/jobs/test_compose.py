@@ -265,6 +265,7 @@ def spark_settings() -> dict[str, str]:
 
 def test_sparks_cluster_takes_work_from_who_knows_its_secret():
     assert spark_settings()["spark.authenticate"] == "true"
+    assert spark_settings()["spark.master.rest.enabled"] == "false"  # it answers whoever asks
     for name in ("spark-master", "spark-worker", "airflow-scheduler", "airflow-worker"):
         assert ENVIRONMENT[name]["SPARK_CONF_DIR"] == "/srv/lifestage/.ci/spark"
     assert "!.ci/spark" in (REPOSITORY / ".dockerignore").read_text().split()
