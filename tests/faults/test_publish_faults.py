@@ -269,21 +269,26 @@ def test_publisher_killed_at_any_instant(shop, readers):
     shop.publish(A)
     clean, draw, counts = shop.content(), random.Random(SEED), Counter()
     takes = seconds_of_a_publish(shop)
-    for attempt in range(KILLS):
+    while counts["killed"] < KILLS:
+        attempt = counts.total()
         shop.show(B if attempt % 2 == 0 else A)
         with child(shop) as (process, told):
+            began = time.monotonic()
             if attempt % 3:
-                time.sleep(draw.uniform(0, 1.1) * takes)
+                time.sleep(draw.uniform(0, takes))
             else:  # every third within the switch, which is a small part of the whole
                 with suppress(EOFError):
                     told.recv()
                 time.sleep(draw.uniform(0, 0.15))
             process.kill()
             process.join()
-            counts["killed" if process.exitcode == -signal.SIGKILL else "was through"] += 1
+            killed = process.exitcode == -signal.SIGKILL
+        counts["killed" if killed else "was through"] += 1
+        if not killed and attempt % 3:  # a machine with less to do than before is quicker
+            takes = min(takes, time.monotonic() - began)
+        assert counts.total() < 3 * KILLS + 10, counts
         answer = shop.seen()
         assert answer in shop.answers.values()
-    assert counts["killed"] > KILLS / 2
     shop.publish(A)
     assert shop.content() == clean
     assert shop.leftovers() == []
