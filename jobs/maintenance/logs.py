@@ -46,11 +46,11 @@ def _airflow(home: Home) -> dict[str, str]:
     """The environment of an Airflow command on the metadata; empty where nobody says which database that is."""
     from jobs.local.airflow_env import AIRFLOW_BIN, CONNECTION, environment
 
-    given = os.environ.get(DATABASE) or os.environ.get(CONNECTION)
-    is_ours = (home.airflow / "migrated.json").exists()
-    if not (AIRFLOW_BIN / "python").exists() or not (given or is_ours):
+    if not (AIRFLOW_BIN / "python").exists():
         return {}
-    return environment(home) | ({CONNECTION: given} if given else {})
+    if given := os.environ.get(DATABASE) or os.environ.get(CONNECTION):  # of a server, maybe, that is not the home's
+        return dict(os.environ) | {"AIRFLOW_HOME": str(home.airflow), CONNECTION: given}
+    return environment(home) if (home.airflow / "migrated.json").exists() else {}
 
 
 def _clean(variables: dict[str, str], bound: datetime) -> None:
