@@ -22,14 +22,16 @@ MIGRATE_LIMIT_S = 300
 CONNECTION = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 KEYS = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
 """What a metadata database is encrypted with, and what the parts of Airflow that share it trust each other by."""
+ADDRESS = "AIRFLOW__API__BASE_URL"
+"""Where a browser finds the Airflow of that database: links to its pages are kept there."""
 
 
 def environment(home: Home, engine: str | None = None, api_port: int = 8080) -> dict[str, str]:
     """Variables for any Airflow process over ``home``: this process's own, with the home's put over them.
 
     ``api_port``: where tasks find the API server on loopback. A metadata database that the caller's environment names
-    (AIRFLOW__DATABASE__SQL_ALCHEMY_CONN) is kept, with the keys that belong to it; by default it is the home's
-    PostgreSQL.
+    (AIRFLOW__DATABASE__SQL_ALCHEMY_CONN) is kept, with the keys and the address that belong to it; by default it is
+    the home's PostgreSQL.
     """
     if not (AIRFLOW_BIN / "python").exists():
         raise SetupError(f"no Airflow in {AIRFLOW_BIN.parent}: run `make env` first")
@@ -40,7 +42,7 @@ def environment(home: Home, engine: str | None = None, api_port: int = 8080) -> 
         **_database(home),
         **_core(home),
         **_services(home, api_port),
-        **(_given_keys() if os.environ.get(CONNECTION) else {}),
+        **(_given_with_it() if os.environ.get(CONNECTION) else {}),
         **_lifestage(home, engine),
         **_connections(home, engine),
         # `airflow` starts its parts by name, so its folder has to be on PATH.
@@ -58,9 +60,9 @@ def _database(home: Home) -> dict[str, str]:
     return {CONNECTION: f"postgresql+psycopg2://{rest}", f"{CONNECTION}_ASYNC": f"postgresql+asyncpg://{rest}"}
 
 
-def _given_keys() -> dict[str, str]:
+def _given_with_it() -> dict[str, str]:
     """With another key, what Airflow has stored in that database could not be read."""
-    return {name: os.environ[name] for name in KEYS if os.environ.get(name)}
+    return {name: os.environ[name] for name in (*KEYS, ADDRESS) if os.environ.get(name)}
 
 
 def _core(home: Home) -> dict[str, str]:

@@ -362,7 +362,7 @@ def test_days_run_by_jobs_use_the_settings_of_the_services(given, tmp_path):
     }
     services = resolved(FILE["x-airflow"])
     common = services.keys() & of_jobs.keys()
-    elsewhere = {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL"}  # another machine's addresses
+    elsewhere = {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL"}  # another process's address
     assert "AIRFLOW__LOGGING__BASE_LOG_FOLDER" in common  # else the UI would not find their logs
     assert {name: of_jobs[name] for name in common - elsewhere} == {name: services[name] for name in common - elsewhere}
     assert {name for name in of_jobs.keys() - common if "__API__" not in name and "_AUTH_" not in name} == set()
