@@ -21,12 +21,14 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.jobs.job import most_recent_job
 from airflow.listeners import hookimpl
 from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
 from airflow.sdk import DAG
 from airflow.sdk import timezone as utc
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.listener import get_listener_manager
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
+from sqlalchemy import update
 
 from lifestage_airflow.schedule import DELAY, ZONE
 
@@ -54,6 +56,7 @@ class TaskWatch:
     @hookimpl
     def on_task_instance_running(self, previous_state, task_instance):  # noqa: ANN001, ANN201 - Airflow's signature
         self._began = time.monotonic()
+        note_start(task_instance)
         path = log_path(task_instance)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
@@ -88,6 +91,14 @@ def log_path(task_instance: object) -> Path:
     return Path(conf.get("logging", "base_log_folder"), *parts)
 
 
+def note_start(task_instance: object) -> None:
+    """The run began now; dag.test takes its logical date for the start, by which `airflow db clean` deletes runs."""
+    t = task_instance
+    of_run = (DagRun.dag_id == t.dag_id, DagRun.run_id == t.run_id, DagRun.start_date == DagRun.logical_date)
+    with create_session() as session:
+        session.execute(update(DagRun).where(*of_run).values(start_date=utc.utcnow()))
+
+
 def refusal(bag: DagBag) -> str:
     """Why no day may be run now; empty if there is no reason."""
     if DAG_ID not in bag.dags:
@@ -108,8 +119,7 @@ def run_day(dag: DAG, day: datetime) -> str:
     run_after = (day + timedelta(days=1)).astimezone(utc.utc) + DELAY
     run = dag.test(logical_date=day.astimezone(utc.utc), run_after=run_after)
     with create_session() as session:
-        run = session.merge(run)
-        # dag.test takes the logical date for the start, which would make the run last for years.
+        run = session.merge(run)  # with the start that dag.test took: see note_start
         run.start_date, run.triggered_by, run.triggering_user_name = began, DagRunTriggeredByType.CLI, getuser()
         return str(run.state)
 
