@@ -61,7 +61,14 @@ def process(pid: int) -> psutil.Process | None:
 
 
 def alive(processes: list) -> list:
-    return [p for p in processes if p and p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    return [p for p in processes if p and is_alive(p)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended between the two questions
+        return False
 
 
 def wait_gone(processes: list, seconds: float) -> float:
