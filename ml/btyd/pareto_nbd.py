@@ -16,7 +16,8 @@ from ml.btyd.histories import Histories
 from ml.btyd.likelihood import maximise
 
 START = np.array([0.5, 1.0, 0.5, 1.0])
-NODES = 10
+NODES = 6
+LEAST_LOG, TINY = -1e300, 1e-300
 CHUNK = 1 << 13  # Arrays of rows and nodes stay in the processor's cache.
 
 
@@ -125,8 +126,28 @@ def _log_death(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log of the integral over start … end of (alpha+t)^-shape s (beta+t)^-(s+1); times of nodes, their shares of it.
 
+    Two scales can lie far apart: a lifetime's, beta + start, and a purchase's, (alpha + start) / (shape + s).
+    The integral is split between them, so that each part falls like one power: with six nodes each the log is within
+    .001, wherever parameters lie.
+    """
+    lifetime, purchase = beta + start, (alpha + start) / (shape + s)
+    middle = np.minimum(start + np.sqrt(2 * lifetime * purchase), end)
+    parts = [_nodes(shape, alpha, s, beta, low, high) for low, high in ((start, middle), (middle, end))]
+    times, logs = (np.concatenate(both, axis=1) for both in zip(*parts, strict=True))
+    highest = np.maximum(logs.max(axis=1), LEAST_LOG)
+    shares = np.exp(logs - highest[:, None])
+    total = shares.sum(axis=1)
+    with np.errstate(divide="ignore"):  # No time since the last purchase: the integral is 0.
+        return highest + np.log(total), times, shares / np.maximum(total, TINY)[:, None]
+
+
+def _nodes(
+    shape: np.ndarray, alpha: np.ndarray | float, s: float, beta: np.ndarray | float, start: np.ndarray, end: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(times, logs of what each adds to the integral), (rows, NODES) each.
+
     Gauss-Legendre over q = (1 + (t - start) / g)^-k: g is where the integrand begins to fall, k = (shape + s) / 6 makes
-    it fall to 0 as a smooth power of q. So ten nodes do for a first purchase as for the thousandth.
+    it fall to 0 as a smooth power of q. So as many nodes do for a first purchase as for the thousandth.
     """
     points, weights = np.polynomial.legendre.leggauss(NODES)
     k = np.maximum((shape + s) / 6, 0.3)
@@ -136,9 +157,5 @@ def _log_death(
     times = start[:, None] + g[:, None] * np.expm1(-log_q / k[:, None])
     alphas, betas = np.broadcast_to(alpha, len(k))[:, None], np.broadcast_to(beta, len(k))[:, None]
     logs = np.log(weights / 2) - shape[:, None] * np.log(alphas + times) - (s + 1) * np.log(betas + times)
-    logs -= (1 + 1 / k[:, None]) * log_q
-    highest = logs.max(axis=1)
-    shares = np.exp(logs - highest[:, None])
-    total = shares.sum(axis=1)
-    with np.errstate(divide="ignore"):  # No time since the last purchase: the integral is 0.
-        return np.log(s * g / k * width) + highest + np.log(total), times, shares / total[:, None]
+    with np.errstate(divide="ignore"):  # An empty part adds nothing.
+        return times, logs - (1 + 1 / k[:, None]) * log_q + np.log(s * g / k * width)[:, None]
