@@ -111,7 +111,7 @@ def test_changed_settings_and_strategies_make_stale_what_they_decide(homes):
         ("tags: {coupon_user: 4}", {"segment", "tag"}),
         ("watch: {most_listed: 7}", {"segment", "watch_churn"}),
         ("risk: {bot_visit_events: 90}", {"segment", "assess_risk"}),
-        ("recommendations: {places: 4}", {"recommend"}),
+        ("recommendations: {places: 4}", {"segment", "recommend"}),
         ("cluster: {seed: 5}", {"cluster", "segment"}),
     ):
         (home.path / "settings.yaml").write_text(text)
