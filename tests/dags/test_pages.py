@@ -163,6 +163,8 @@ def marts(published: list[date], flows: list[dict], broken: list[dict] = ()):
     def query(sql: str, *values: object) -> list[dict]:
         if "publish_log" in sql:
             return log
+        if "obj_description" in sql:
+            return [{"words": "Tables for all. Shop: corner. Sources: till (currency EUR, simulated data)."}]
         if "segment_summary" in sql:
             return sizes["value_tier" if "value_tier as name" in sql else "lifecycle_stage"]
         return list(flows if "stage_transitions" in sql else broken)
@@ -181,6 +183,7 @@ def test_sizes_and_flows_of_a_day():
     ways = [flow("loyal", "loyal", 2), flow("new", "loyal", 1), flow("unseen", "new", 2, is_expected=False)]
     text = segments.page(marts([DAY, BEFORE], ways), None)
     assert "Segments of 2017-12-30" in text
+    assert "<p class='note'>Shop: corner. Sources: till (currency EUR, simulated data).</p>" in text
     assert "<td>loyal</td><td class='n'>3</td><td class='n'>+1</td>" in text
     assert "<td>top</td><td class='n'>1</td><td class='n'>75</td>" in text
     assert "3 customers moved, 2 stayed" in text

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from html import escape
 
 from lifestage_airflow.ui.html import NotThere, Raw, bar, section, table, tile
-from lifestage_airflow.ui.warehouse import Query, broken, flows, published_days, sizes
+from lifestage_airflow.ui.warehouse import Query, broken, flows, published_days, sizes, whose
 
 STAGES = ("prospect", "new", "active", "loyal", "dormant", "reactivated", "churned")
 TIERS = ("top", "high", "medium", "low")
@@ -25,7 +25,8 @@ def page(query: Query, day: date | None) -> str:
         raise NotThere(f"{day} has not been published; the newest day is {newest}.", 404)
     ways = flows(query, day)
     return (
-        f"<h1>Segments of {day}</h1>{_days(sorted(known), day)}{_tiles(known[day], known[newest])}"
+        f"<h1>Segments of {day}</h1><p class='note'>{escape(whose(query))}</p>"
+        f"{_days(sorted(known), day)}{_tiles(known[day], known[newest])}"
         f"<div class='columns'>{_stages(sizes(query, day, 'lifecycle_stage'), ways)}"
         f"{_tiers(sizes(query, day, 'value_tier'))}</div>"
         f"{_flows(ways)}{_checks(broken(query, day))}"

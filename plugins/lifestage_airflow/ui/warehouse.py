@@ -91,6 +91,13 @@ def published_days(query: Query) -> list[dict]:
     )
 
 
+def whose(query: Query) -> str:
+    """Shop and sources as the schema's comment tells them, and what of them is simulated; empty if it tells none."""
+    found = query("select obj_description('marts'::regnamespace, 'pg_namespace') as words")
+    words = (found[0]["words"] or "" if found else "").rpartition("Shop: ")
+    return "".join(words[1:])
+
+
 def sizes(query: Query, day: date, by: str) -> dict[str, dict]:
     """Stage or tier → its customers and what they are expected to spend; ``by`` names the column."""
     if by not in ("lifecycle_stage", "value_tier"):
