@@ -17,7 +17,7 @@ def few_at_once(mapper: Mapper, connection: Connection, backfill: Backfill) -> N
     so that the failed one could never be cleared.
     """
     if backfill.dag_id == DAILY:
-        backfill.max_active_runs = min(backfill.max_active_runs, MOST_DAYS)
+        backfill.max_active_runs = min(backfill.max_active_runs or MOST_DAYS, MOST_DAYS)  # none: nobody said
 
 
 def watch_backfills() -> None:

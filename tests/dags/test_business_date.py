@@ -91,20 +91,25 @@ def test_run_by_hand_on_the_command_line(metadata):
     assert business_date({"ds": "2017-03-01"}, dated) == date(2017, 3, 1)
 
 
-def test_backfill(metadata):
-    """Its runs are of the days asked for, and two at a time: Airflow's own default is ten at once."""
+@pytest.mark.parametrize(("asked", "month"), [(10, 6), (None, 8)], ids=["ten at once", "not said"])
+def test_backfill(metadata, asked, month):
+    """Its runs are of the days asked for, and two at a time, on the command line too, which passes none by default."""
     from airflow.models.backfill import Backfill, _create_backfill
     from airflow.models.dagrun import DagRun
     from sqlalchemy import select
 
     backfill = _create_backfill(
-        dag_id="lifestage_daily", from_date=utc(2017, 6, 29), to_date=utc(2017, 7, 1), max_active_runs=10,
-        reverse=False, dag_run_conf=None, triggering_user_name="test",
+        dag_id="lifestage_daily", from_date=utc(2017, month, 29), to_date=utc(2017, month + 1, 1),
+        max_active_runs=asked, reverse=False, dag_run_conf=None, triggering_user_name="test",
     )  # fmt: skip
     with metadata() as session:
-        assert session.get(Backfill, backfill.id).max_active_runs == 2
+        kept = session.get(Backfill, backfill.id)
+        kept.completed_at = kept.created_at  # one at a time
+        assert kept.max_active_runs == 2
         runs = session.scalars(select(DagRun).where(DagRun.backfill_id == backfill.id).order_by(DagRun.logical_date))
-        assert [business_date({}, run) for run in runs] == [date(2017, 6, 29), date(2017, 6, 30), date(2017, 7, 1)]
+        days = [business_date({}, run) for run in runs]
+    assert (days[0], days[-1]) == (date(2017, month, 29), date(2017, month + 1, 1))
+    assert days == sorted(set(days))
 
 
 def test_a_run_starts_at_the_time_given_after_its_day_and_keeps_the_day():
