@@ -87,7 +87,7 @@ def _spark() -> Iterator["SparkSession"]:
     # Functions run in the jobs' own Python and find the project, wherever the worker was started: in the archive that
     # Spark has unpacked beside them (make wheel), else in a checkout under the same path, else installed.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = _configured(SparkSession.builder.appName("lifestage")).config(
+    builder = _configured(SparkSession.builder.appName(application_name())).config(
         "spark.executorEnv.PYTHONPATH", os.pathsep.join((SHIPPED_CODE, str(REPOSITORY)))
     )
     master = _submitted_master() if _is_submitted() else os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]")
@@ -105,6 +105,11 @@ def _spark() -> Iterator["SparkSession"]:
         yield session
     finally:
         session.stop()
+
+
+def application_name() -> str:
+    """What Spark's pages list a job as, such as ``lifestage aggregate --ds 2017-12-30``: no argument holds a secret."""
+    return " ".join(["lifestage", *sys.argv[1:]])
 
 
 def _not_started(master: str, error: Exception) -> SetupError | UnavailableError:

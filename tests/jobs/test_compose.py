@@ -231,6 +231,13 @@ def test_a_secret_reaches_only_who_needs_it():
     assert holders("${AIRFLOW_DATABASE_PASSWORD") == parts | {"databases", "init"}  # workers ask the API server
 
 
+def test_doctor_sees_the_connections_that_airflow_has():
+    """It runs where jobs do, and the pages that read the marts elsewhere."""
+    runs_jobs, shows_marts = (SERVICES[name]["environment"] for name in ("airflow-scheduler", "airflow-apiserver"))
+    assert runs_jobs["AIRFLOW_CONN_LIFESTAGE_WAREHOUSE"] == shows_marts["AIRFLOW_CONN_LIFESTAGE_WAREHOUSE"]
+    assert "bi_reader:" in shows_marts["AIRFLOW_CONN_LIFESTAGE_WAREHOUSE"]
+
+
 def test_the_lake_lies_at_one_path_wherever_it_is_computed():
     mounts = {name for name, service in SERVICES.items() if "home:/var/lib/lifestage" in service.get("volumes", ())}
     assert mounts == holders("LIFESTAGE_CUSTOMER_KEY") | {"spark-worker"}

@@ -9,7 +9,7 @@ import pytest
 
 from expectations.errors import SetupError, UnavailableError
 from expectations.version import REPOSITORY
-from jobs.engine import open_engine
+from jobs.engine import application_name, open_engine
 
 
 @pytest.fixture
@@ -51,6 +51,11 @@ def test_the_environment_chooses_where_no_argument_does(monkeypatch):
     monkeypatch.setenv("LIFESTAGE_ENGINE", "duckdb")
     refused(None, SetupError, "duckdb")
     refused("polars", SetupError, "polars")
+
+
+def test_sparks_pages_list_a_job_by_its_command(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/srv/jobs/__main__.py", "aggregate", "--ds", "2017-12-30"])
+    assert application_name() == "lifestage aggregate --ds 2017-12-30"
 
 
 def test_without_java_spark_is_refused_with_what_to_do(monkeypatch, tmp_path):
