@@ -54,16 +54,15 @@ def _warehouse(home: Home, target: Path, manifest: "Manifest") -> None:
     """Both archives and the counts as of one moment."""
     from expectations.views import VIEWS
     from jobs.backups import dumps, stores
-    from jobs.marts.warehouse import connect_to
+    from jobs.marts.warehouse import administrator, administrator_uri
 
-    address = stores.warehouse_uri(home)
-    with connect_to(address, "its administrator", "of the warehouse") as connection:
+    with administrator(home) as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
         (snapshot,) = connection.execute("select pg_export_snapshot()").fetchone()
         server = connection.info.server_version // 10000
         for name, schemas in (("warehouse", stores.WAREHOUSE_SCHEMAS), ("vault", stores.VAULT_SCHEMAS)):
             file = f"{name}.dump"
-            manifest.tools[file] = dumps.dump(address, target / file, server, schemas, snapshot)
+            manifest.tools[file] = dumps.dump(administrator_uri(home), target / file, server, schemas, snapshot)
         for name in VIEWS:
             (manifest.rows[name],) = connection.execute(f"select count(*) from marts.{name}").fetchone()
     manifest.parts += ["warehouse", "vault"]

@@ -54,9 +54,12 @@ def main(args: argparse.Namespace) -> None:
 
 def rekey(change: "Change", wait_s: float) -> None:
     """The whole of it, or what an earlier call left to do."""
+    from jobs.marts.warehouse import administrator, is_external
     from jobs.rekeying.key_map import KeyMap
     from jobs.rekeying.lake_copy import copy_lake
 
+    if is_external():
+        administrator(change.home).close()  # refused now rather than in the switch, which can only be ended
     home, given = change.home, os.environ.get(VARIABLE)
     old, new = change.begin(*_texts(home, change.is_switching))
     if os.environ.get(NEW_VARIABLE) and _key_id(NEW_VARIABLE) != new.key_id:

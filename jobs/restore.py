@@ -47,6 +47,7 @@ def main(args: argparse.Namespace) -> None:
     from jobs import setup
     from jobs.backups import manifest, stores
     from jobs.home_lock import home_alone
+    from jobs.marts.warehouse import administrator, is_external
     from jobs.rekeying.switch import Change
 
     home, folder = Home.from_environment(args.home), args.folder.resolve()
@@ -58,6 +59,8 @@ def main(args: argparse.Namespace) -> None:
             raise SetupError(
                 "a change of the customer key was cut short: end it by rekey, or restore a backup that holds the lake"
             )
+        if is_external():
+            administrator(home).close()  # refused now rather than half-way
         replace = args.replace or mark.exists()  # what a restore that was cut short has left is nobody's
         if not replace:
             _refuse_filled(home, kept)
@@ -97,12 +100,12 @@ def _refuse_filled(home: Home, kept: "Manifest") -> None:
     """Before anything is written: what home, warehouse and MLflow hold, where they are there, nobody has given up."""
     from jobs.backups import stores
     from jobs.local.postgres_cluster import is_made
-    from jobs.marts.warehouse import connect_to, is_external
+    from jobs.marts.warehouse import administrator, is_external
 
     if (home.path / "shop.json").exists():
         raise SetupError(f"{home.path} is a shop's home: give another by --home, or --replace to put it aside for good")
     if is_external() or is_made(home):
-        with connect_to(stores.warehouse_uri(home), "its administrator", "of the warehouse") as connection:
+        with administrator(home) as connection:
             log_is_there = connection.execute("select to_regclass('marts.publish_log')").fetchone()[0]
             if log_is_there and connection.execute("select from marts.publish_log limit 1").rowcount:
                 raise SetupError("the warehouse holds published days: give --replace to put what was kept in place")
@@ -150,16 +153,15 @@ def _files(home: Home, folder: Path, kept: "Manifest") -> None:
 
 def _warehouse(home: Home, folder: Path, kept: "Manifest") -> None:
     from jobs.backups import dumps, stores
-    from jobs.marts.warehouse import WRITER, connect_to
+    from jobs.marts.warehouse import WRITER, administrator, administrator_uri
 
-    address = stores.warehouse_uri(home)
-    with connect_to(address, "its administrator", "of the warehouse", autocommit=True) as connection:
+    with administrator(home, autocommit=True) as connection:
         server = connection.info.server_version // 10000
         for schema in (*stores.WAREHOUSE_SCHEMAS, *stores.VAULT_SCHEMAS):
             connection.execute(f"drop schema {schema} cascade")
     for name, role in (("warehouse", WRITER), ("vault", "")):
         file = f"{name}.dump"
-        dumps.restore(address, folder / file, server, int(kept.tools[file]), role)
+        dumps.restore(administrator_uri(home), folder / file, server, int(kept.tools[file]), role)
         log.info("%s is back", name)
 
 

@@ -7,17 +7,12 @@ from urllib.parse import unquote, urlsplit
 from expectations.views import VIEWS
 from jobs.home import Home
 from jobs.local.postgres_cluster import is_made
-from jobs.marts.warehouse import READER, connect, is_external, uri
+from jobs.marts.warehouse import READER, connect, uri
 
 WAREHOUSE_SCHEMAS = ("warehouse", "marts")
 VAULT_SCHEMAS = ("vault",)
 FILES = ("shop.json", "settings.yaml", "strategies.yaml", "risk_labels.csv")
 """What the home holds besides folders; what is not there is left out."""
-
-
-def warehouse_uri(home: Home) -> str:
-    """As who may read and make everything in it: the superuser of the home's own server, else the user given."""
-    return os.environ["LIFESTAGE_WAREHOUSE_URI"] if is_external() else uri(home, "postgres", "warehouse")
 
 
 def mlflow_store(home: Home) -> str:

@@ -79,6 +79,27 @@ def connect(home: Home, role: str = WRITER, database: str = "warehouse", **optio
             time.sleep(0.1)
 
 
+def administrator_uri(home: Home) -> str:
+    """As who may read and make everything in it: the superuser of the home's own server, else the user given."""
+    return os.environ["LIFESTAGE_WAREHOUSE_URI"] if is_external() else uri(home, "postgres")
+
+
+def administrator(home: Home, **options: object) -> psycopg.Connection:
+    """``connect`` as that user; SetupError where it does not own the vault, which the writer must not read."""
+    if not is_external():
+        return connect(home, "postgres", **options)
+    connection = connect_to(administrator_uri(home), "its user", "of LIFESTAGE_WAREHOUSE_URI", **options)
+    owns = "select pg_has_role(nspowner, 'usage') from pg_namespace where nspname = 'vault'"
+    owned, user = connection.execute(owns).fetchone(), connection.info.user
+    connection.rollback()
+    if owned == (False,):
+        connection.close()
+        raise SetupError(
+            f"{user} may not touch the vault: give LIFESTAGE_WAREHOUSE_URI the address of the administrator who made it"
+        )
+    return connection
+
+
 def connect_to(address: str, role: str, database: str, **options: object) -> psycopg.Connection:
     """``connect`` for an address of one's own; ``role`` and ``database`` are what errors speak of."""
     try:

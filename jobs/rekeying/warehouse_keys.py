@@ -1,7 +1,6 @@
 """Warehouse and vault under the new key, in one transaction: a reader sees all of the old keys or all of the new."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +12,7 @@ from expectations.vault import CUSTOMER_IDS
 from jobs.home import Home
 from jobs.local.postgres_cluster import is_made
 from jobs.marts.publish_switch import SWITCH_LOCK
-from jobs.marts.warehouse import connect, connect_to, is_external
+from jobs.marts.warehouse import administrator, is_external
 from jobs.rekeying.key_map import KeyMap
 
 log = logging.getLogger(__name__)
@@ -86,13 +85,8 @@ def _drop_staged(connection: psycopg.Connection) -> None:
 @contextmanager
 def _administrator(home: Home) -> Iterator[psycopg.Connection]:
     """Who owns the vault, which the writer cannot read."""
-    if is_external():
-        address = os.environ["LIFESTAGE_WAREHOUSE_URI"]
-        opened = connect_to(address, "its user", "of LIFESTAGE_WAREHOUSE_URI", autocommit=True)
-    else:
-        opened = connect(home, "postgres", "warehouse", autocommit=True)
     try:
-        with opened as connection:
+        with administrator(home, autocommit=True) as connection:
             yield connection
     except errors.InsufficientPrivilege as error:
         raise SetupError(

@@ -10,7 +10,7 @@ import pytest
 
 from expectations.errors import DataError, SetupError
 from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
-from jobs import backup, publish, restore
+from jobs import backup, publish, rekey, restore
 from jobs.backups import manifest, stores
 from jobs.health import warehouse as health
 from jobs.home import Home
@@ -101,6 +101,23 @@ def test_a_restore_refuses_published_days_before_anything_is_written(published, 
     with pytest.raises(SetupError, match="the warehouse holds published days: give --replace"):
         run(restore, Home(tmp_path / "new"), "--from", kept)
     assert not (tmp_path / "new" / "shop.json").exists()
+
+
+def test_a_user_who_may_not_touch_the_vault_is_refused_before_anything_is_written(
+    published, kept, tmp_path, monkeypatch
+):
+    home, _ = published
+    monkeypatch.setenv("LIFESTAGE_WAREHOUSE_URI", uri(home, "lifestage_writer"))
+    refused = pytest.raises(SetupError, match=r"lifestage_writer may not touch the vault: .* of the administrator")
+    with refused:
+        run(backup, home, "--to", tmp_path / "new")
+    with refused:
+        run(restore, home, "--from", kept, "--replace")
+    with refused:
+        run(rekey, home)
+    assert not restoring_file(home.path).exists()
+    assert not Change(home).folder.exists()
+    assert not list((tmp_path / "new").iterdir())
 
 
 def test_what_a_restore_that_was_cut_short_left_is_nobodys_until_it_is_run_again(home, kept, tmp_path, monkeypatch):
