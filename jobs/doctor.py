@@ -59,7 +59,8 @@ def checks() -> "list[Check]":
         Check("MLflow", services.mlflow),
         Check("engine", services.the_engine),
         Check(configured, services.airflow_database),
-        Check("Airflow's scheduler", services.airflow_scheduler, needs=configured),
+        Check("Airflow's parts", services.airflow_parts, needs=configured),
+        Check("Airflow's DAGs", services.airflow_dags, needs=configured),
         Check("Airflow's connections", services.airflow_connections, needs=configured),
     ]
 

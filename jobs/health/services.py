@@ -18,7 +18,13 @@ from jobs.home import Home
 
 JAVA = 17
 BEAT_SECONDS = 60
-"""A scheduler that has not been heard of for so long is gone; it tells of itself every few seconds."""
+"""A part of Airflow that has not been heard of for so long is gone; it tells of itself every few seconds."""
+PARTS = {
+    "SchedulerJob": ("scheduler", "nothing is started"),
+    "DagProcessorJob": ("dag-processor", "no DAG is read again"),
+    "TriggererJob": ("triggerer", "no late run is told of"),
+}
+"""Kind of job in Airflow's metadata → its command, and what does not happen without it."""
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 ENGINE, WAREHOUSE = "lifestage_engine", "lifestage_warehouse"
 
@@ -105,20 +111,40 @@ def airflow_database(home: Home) -> str:
     return f"it answers, revision {revision}"
 
 
-def airflow_scheduler(home: Home) -> str:
+def airflow_dags(home: Home) -> str:
+    """A DAG file that cannot be read makes no run, and a run that was never made alerts nobody."""
+    if not _is_configured(home):
+        return "Airflow is not set up here"
+    with closing(_metadata(home)) as connection:
+        wrong = connection.execute("select filename, stacktrace from import_error order by filename").fetchall()
+        known = connection.execute("select from dag where dag_id = 'lifestage_daily' and not is_stale").rowcount
+    if wrong:
+        file, said = wrong[0]
+        more = f" ({len(wrong)} such files)" if len(wrong) > 1 else ""
+        raise SetupError(f"{file} cannot be read{more}: {said.strip().splitlines()[-1]}")
+    if not known:
+        raise Doubt("lifestage_daily is not among Airflow's DAGs: is its dags_folder the project's dags/?")
+    return "every file is read"
+
+
+def airflow_parts(home: Home) -> str:
+    """Scheduler, DAG processor and triggerer, by what was last heard of each."""
     if not _is_configured(home):
         return "Airflow is not set up here"
     query = (
-        "select extract(epoch from now() - max(latest_heartbeat))::float from job "
-        "where job_type = 'SchedulerJob' and state = 'running'"
+        "select job_type, extract(epoch from now() - max(latest_heartbeat))::float from job "
+        "where state = 'running' group by job_type"
     )
     with closing(_metadata(home)) as connection:
-        (silent_s,) = connection.execute(query).fetchone()
-    if silent_s is None:
-        raise Doubt("no scheduler runs: `python -m jobs up`, or `airflow scheduler`; until then nothing is started")
-    if silent_s > BEAT_SECONDS:
-        raise UnavailableError(f"the scheduler has been silent for {silent_s:,.0f} s: start it again, look at its log")
-    return f"heard of {silent_s:.0f} s ago"
+        silent = dict(connection.execute(query).fetchall())
+    for kind, (part, lost) in PARTS.items():
+        if kind not in silent:
+            raise Doubt(f"no {part} runs: `python -m jobs up`, or `airflow {part}`; until then {lost}")
+        if silent[kind] > BEAT_SECONDS:
+            raise UnavailableError(
+                f"the {part} has been silent for {silent[kind]:,.0f} s: start it again, look at its log"
+            )
+    return f"{', '.join(part for part, _ in PARTS.values())} heard of {max(map(silent.get, PARTS)):.0f} s ago or less"
 
 
 def airflow_connections(home: Home) -> str:

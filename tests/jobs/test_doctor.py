@@ -320,23 +320,43 @@ def airflow(warehouse_home, monkeypatch):
     with connect(warehouse_home, "airflow", "airflow", autocommit=True) as connection:
         connection.execute(
             "create table alembic_version (version_num text); insert into alembic_version values ('abc');"
-            "create table dag (dag_id text, is_paused bool); insert into dag values ('lifestage_daily', false);"
+            "create table dag (dag_id text, is_paused bool, is_stale bool);"
+            "insert into dag values ('lifestage_daily', false, false);"
+            "create table import_error (filename text, stacktrace text);"
             "create table job (job_type text, state text, latest_heartbeat timestamptz);"
             "create table connection (conn_id text)"
         )
         yield connection
-        connection.execute("drop table alembic_version, dag, job, connection")
+        connection.execute("drop table alembic_version, dag, import_error, job, connection")
 
 
-def test_airflow_is_asked_for_its_scheduler_and_its_connections_by_name(airflow, warehouse_home, monkeypatch):
+def test_each_part_of_airflow_that_is_gone_is_named(airflow, warehouse_home):
+    beat = "insert into job values (%s, 'running', now() - interval '3 s')"
+    parts = {"SchedulerJob": "scheduler", "DagProcessorJob": "dag-processor", "TriggererJob": "triggerer"}
+    for kind, part in parts.items():
+        with pytest.raises(Doubt, match=f"no {part} runs"):
+            services.airflow_parts(warehouse_home)
+        airflow.execute(beat, [kind])
+    assert "heard of 3 s ago or less" in services.airflow_parts(warehouse_home)
+    airflow.execute("update job set latest_heartbeat = now() - interval '1 hour' where job_type = 'TriggererJob'")
+    with pytest.raises(UnavailableError, match="triggerer has been silent for 3,600 s"):
+        services.airflow_parts(warehouse_home)
+
+
+def test_a_dag_file_that_cannot_be_read_is_named_with_its_error(airflow, warehouse_home):
+    assert services.airflow_dags(warehouse_home) == "every file is read"
+    airflow.execute("update dag set is_stale = true")
+    with pytest.raises(Doubt, match="dags_folder"):
+        services.airflow_dags(warehouse_home)
+    airflow.execute(
+        "insert into import_error values ('lifestage_daily.py', E'Traceback\\nValueError: no time zone\\n')"
+    )
+    with pytest.raises(SetupError, match=r"lifestage_daily\.py cannot be read: ValueError: no time zone"):
+        services.airflow_dags(warehouse_home)
+
+
+def test_airflow_is_asked_for_its_database_and_its_connections_by_name(airflow, warehouse_home, monkeypatch):
     assert "revision abc" in services.airflow_database(warehouse_home)
-    with pytest.raises(Doubt, match="no scheduler runs"):
-        services.airflow_scheduler(warehouse_home)
-    airflow.execute("insert into job values ('SchedulerJob', 'running', now() - interval '3 s')")
-    assert "heard of 3 s ago" in services.airflow_scheduler(warehouse_home)
-    airflow.execute("update job set latest_heartbeat = now() - interval '1 hour'")
-    with pytest.raises(UnavailableError, match="silent for 3,600 s"):
-        services.airflow_scheduler(warehouse_home)
     airflow.execute("update dag set is_paused = true")
     with pytest.raises(Doubt, match="paused"):
         services.airflow_database(warehouse_home)
