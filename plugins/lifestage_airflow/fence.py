@@ -2,26 +2,27 @@
 
 What is fenced is a job with its arguments (``jobs encode_text --ds 2017-12-30``), by a lock (flock) on a file of that
 name under ``<home>/run/tasks``. Between the task and the job stands a keeper (keeper.py), a small process that holds
-the lock and leaves only when no process of the job's group is left. From this follows:
+the lock and leaves only when no process of the job's session is left. From this follows:
 
 - **A task is ended** (marked failed, timed out, its worker shut down): it asks the keeper to end, and waits for it.
 - **The task process is killed**, SIGKILL included: the kernel sends the keeper SIGTERM (PR_SET_PDEATHSIG), and it ends
-  the group, first with SIGTERM, then with SIGKILL. All the time the lock is held.
+  the session, first with SIGTERM, then with SIGKILL. All the time the lock is held.
 - **The supervisor or the whole worker is killed:** the kernel sends the task process SIGTERM in the same way, while a
   job runs under it, which then ends as above. Where it does not, the retry finds the lock held.
 - **The keeper itself is killed:** the kernel kills the job, which holds the lock too, by an inherited descriptor. What
-  the job had started in its group may live on; the retry ends it, by the session's id, before it starts.
+  the job had started may live on; the retry ends it, by the session's id, before it starts.
 - **A retry that finds the lock held** reads in the file who holds it. An earlier attempt of the same task on the same
   machine is asked to end, then killed. Anything else (another machine of the home, another run of the same day) is
   waited for, as long as the task's own time limit allows. The lock is the kernel's: it goes with the last process that
   holds it, so that no clean-up is needed after a crash, a power cut included.
 
-On spark-submit the group is spark-submit's, Java and the Python driver: in client mode the work lives as long as its
+On spark-submit the session is spark-submit's, Java and the Python driver: in client mode the work lives as long as its
 driver, since executors end when it is gone. Cluster mode is refused for this reason (engine.py).
 
-How far it reaches: as far as flock on the home does. That is every process of a machine, containers that share the
-volume, and machines that mount it by NFS 4 or another file system whose locks all its machines see. Across machines a
-keeper that is killed alone, by name, leaves its job's children for the moments that they need to see it.
+How far it reaches: not to what leaves the session, as the home's PostgreSQL does, which a job may start and which is to
+outlive it. And as far as flock on the home does. That is every process of a machine, containers that share the volume,
+and machines that mount it by NFS 4 or another file system whose locks all its machines see. Across machines a keeper
+that is killed alone, by name, leaves its job's children for the moments that they need to see it.
 """
 
 import fcntl
@@ -37,7 +38,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lifestage_airflow.keeper import GRACE_S, started
+from lifestage_airflow.keeper import GRACE_S, members, started
 
 log = logging.getLogger(__name__)
 POLL_S = 0.1
@@ -138,11 +139,10 @@ def _kill_left(holder: dict, record: dict) -> None:
     session, since = holder["job"]
     if started(session) not in (None, since):
         return
-    for pid in filter(str.isdigit, os.listdir("/proc")) if os.path.isdir("/proc") else ():
+    for pid in members(session):
+        log.warning("an earlier attempt left process %s behind: killing it", pid)
         with suppress(OSError):
-            if os.getsid(int(pid)) == session and started(int(pid)):
-                log.warning("an earlier attempt left process %s behind: killing it", pid)
-                os.kill(int(pid), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 def _signal(process: list, number: int) -> None:

@@ -49,14 +49,16 @@ def run(lock: int, path: str, record: dict, command: list[str]) -> int:
     if LIBC:
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what the job leaves behind is handed to this process
     job = _start(lock, command)
-    mine, its = ((pid, started(pid)) for pid in (os.getpid(), job))
-    os.pwrite(lock, json.dumps({**record, "keeper": mine, "job": its}).encode(), 0)
     status, asked = None, False
-    while status is None and not asked:
-        heard = signal.sigwait(WATCHED)
-        asked = heard != signal.SIGCHLD
-        status = _reap(job, status)
-    ended = end_group(job, status)
+    try:
+        mine, its = ((pid, started(pid)) for pid in (os.getpid(), job))
+        os.pwrite(lock, json.dumps({**record, "keeper": mine, "job": its}).encode(), 0)
+        while status is None and not asked:
+            heard = signal.sigwait(WATCHED)
+            asked = heard != signal.SIGCHLD
+            status = _reap(job, status)
+    finally:  # without its record, too, for which a full disk may have no room
+        ended = end_session(job, status)
     with suppress(FileNotFoundError):
         os.unlink(path)  # while it is locked; whoever waits for it looks whether it is still there
     return ended
@@ -84,19 +86,37 @@ def _reap(job: int, status: int | None) -> int | None:
         status = how if pid == job else status
 
 
-def end_group(job: int, status: int | None) -> int:
-    """SIGTERM to all of the job's group, SIGKILL to what is left after ``GRACE_S``; returns when nothing is left."""
+def end_session(job: int, status: int | None) -> int:
+    """SIGTERM to all of the job's session, SIGKILL to what is left after ``GRACE_S``; returns when nothing is left."""
     deadline = time.monotonic() + GRACE_S
     number = signal.SIGTERM
-    while True:
-        try:
-            os.killpg(job, number)
-        except ProcessLookupError:
-            break
+    while left := members(job):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
         time.sleep(0.02)
         status = _reap(job, status)
         number = signal.SIGKILL if time.monotonic() > deadline else 0
     return _reap(job, status) or 0
+
+
+def members(session: int) -> list[int]:
+    """Who lives in a session, in whatever group: Spark's Python workers make one of their own.
+
+    As ``os.kill`` takes them. A system without /proc tells only whether anybody is in its leader's group.
+    """
+    if os.path.isdir("/proc"):
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_in(session, pid)]
+    with suppress(ProcessLookupError):
+        os.killpg(session, 0)
+        return [-session]
+    return []
+
+
+def _is_in(session: int, pid: int) -> bool:
+    with suppress(OSError):
+        return os.getsid(pid) == session and started(pid) is not None
+    return False
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """One attempt at a time: what a retry does when its predecessor's processes still live, or their locks are held."""
 
+import errno
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
-from lifestage_airflow import fence
+from lifestage_airflow import fence, keeper
 from lifestage_airflow.fence import lock_file, machine
 from lifestage_airflow.operators import JobOperator
 
@@ -183,6 +184,44 @@ def test_a_retry_kills_what_a_killed_keeper_left_behind(job, retry):
     thread.join(timeout=20)
     assert errors == []
     assert alive(second) == []
+
+
+APART = """
+import os, signal, subprocess, sys, time
+def apart():
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], preexec_fn=apart)
+open({note!r}, "w").write(f"begun {{os.getpid()}} {{child.pid}} 0\\n")
+time.sleep(300)
+"""
+
+
+def test_what_makes_a_group_of_its_own_ends_with_its_job(job, tmp_path):
+    """As Spark's Python workers do."""
+    task = start_task(APART.format(note=str(tmp_path / "note")))
+    (family,) = job.begun(1)
+    task.kill()
+    task.wait()
+    wait_gone([keeper_of(family)], 10)
+    assert alive(family) == []
+
+
+def test_a_keeper_that_cannot_tell_whom_it_keeps_leaves_nothing_behind(job, tmp_path):
+    """On a full disk its record cannot be written, from which a retry would learn what to end."""
+    command = [os.environ["LIFESTAGE_PYTHON"], "-m", job(300)]
+
+    def full(*_):
+        job.begun(1)
+        raise OSError(errno.ENOSPC, "no space left")
+
+    def run():
+        keeper.os.pwrite = full
+        keeper.run(os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT), str(tmp_path / "lock"), {}, command)
+
+    assert forked(run).wait(timeout=20) == 1
+    (family,) = job.begun(1)
+    assert alive(family) == []
 
 
 def test_another_runs_same_work_is_waited_for_and_not_ended(job, retry):
