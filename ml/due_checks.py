@@ -18,7 +18,7 @@ from ml.home import HomePath, partition_days, partition_folder
 from ml.realised import came_true
 from ml.registry import MODEL_NAME
 from ml.saved import About, read_about, require_features
-from ml.settings import DueSettings, load_due_settings, load_model_settings
+from ml.settings import DueSettings, ModelSettings, load_due_settings, load_model_settings
 
 HORIZON_DAYS = 30
 """Window of the probabilities and of the spend that are held against outcomes."""
@@ -55,15 +55,18 @@ def findings(day: date, version: int | None, home: HomePath = None) -> list[Find
     reference = read_reference(folder)
     cutoff = max(date.fromisoformat(about.cutoff), last_trained(home) or date.min)
     return [
-        changed_settings(about, home),
+        changed_settings(about, version, home),
         new_labels(day, about, settings, cutoff),
         drifted_features(day, about, reference, settings, cutoff, home),
         outcomes(day, version, settings, cutoff + timedelta(days=about.horizons.judged_days), home),
     ]
 
 
-def changed_settings(about: About, home: HomePath = None) -> Finding:
-    """Whether the shop asks for other horizons or customers than the champion was trained for."""
+def changed_settings(about: About, version: int, home: HomePath = None) -> Finding:
+    """Whether the shop asks for other horizons or customers than the champion was trained for.
+
+    A later version that was trained for them calls for no other: it waits for a person, or a person went back from it.
+    """
     ours = load_model_settings(home)
     differing = [
         f"{name}: {theirs}, the settings say {wanted}"
@@ -73,16 +76,39 @@ def changed_settings(about: About, home: HomePath = None) -> Finding:
         )
         if theirs != wanted
     ]
-    told = "; ".join(differing) or "horizons and population are those of the settings"
-    return Finding("settings", bool(differing), told)
+    if not differing:
+        return Finding("settings", False, "horizons and population are those of the settings")
+    later = trained_for(ours, version, home)
+    if later:
+        label = f"{MODEL_NAME}/{later}"
+        differing.append(f"{label} was trained for these: to promote it `python -m ml promote {label}`")
+    return Finding("settings", not later, "; ".join(differing))
+
+
+def trained_for(settings: ModelSettings, since: int, home: HomePath = None) -> int | None:
+    """The newest version after ``since`` that was trained for these horizons and customers; None if there is none."""
+    from ml.plan import asked_for
+
+    wanted = {name: str(value) for name, value in asked_for(settings).items()}
+    found = [
+        int(run.data.tags["lifestage.model_version"].rpartition("/")[2])
+        for run in trainings(home)
+        if "lifestage.model_version" in run.data.tags and wanted.items() <= run.data.params.items()
+    ]
+    return max((version for version in found if version > since), default=None)
+
+
+def trainings(home: HomePath = None) -> list:
+    """The run of every finished training, the newest of each cutoff."""
+    from ml.plan import KIND
+    from ml.tracking import runs_of
+
+    return list(runs_of({"lifestage.kind": KIND}, home).values())
 
 
 def last_trained(home: HomePath = None) -> date | None:
     """The newest cutoff of a finished training, whatever became of its models; None if the store has none."""
-    from ml.plan import KIND
-    from ml.tracking import runs_of
-
-    cutoffs = [run.data.tags["lifestage.cutoff"] for run in runs_of({"lifestage.kind": KIND}, home).values()]
+    cutoffs = [run.data.tags["lifestage.cutoff"] for run in trainings(home)]
     return max(map(date.fromisoformat, cutoffs), default=None)
 
 

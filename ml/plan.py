@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
@@ -11,7 +10,7 @@ from pathlib import Path
 from expectations.behaviour import FEATURE_NAMES
 from ml.cohorts import Parts
 from ml.protocols import Protocol
-from ml.settings import PromotionSettings
+from ml.settings import ModelSettings, PromotionSettings
 
 KIND = "training"
 """Tag lifestage.kind of the run that a training's models hang below."""
@@ -63,16 +62,17 @@ def params_of(plan: Plan, parts: Parts) -> dict[str, object]:
         "cutoff_valid": str(protocol.valid),
         "cutoffs_train": " ".join(map(str, protocol.train)),
         **{f"examples_{part}": len(rows) for part, rows in examples.items()},
-        **{name: _shown(value) for name, value in _flat(protocol)},
+        **asked_for(protocol),
         "data_digest": plan.data_digest,
         "code_version": code_version(),
         "budget": plan.budget,
     }
 
 
-def _flat(protocol: Protocol) -> Iterator[tuple[str, object]]:
-    yield from asdict(protocol.horizons).items()
-    yield from asdict(protocol.population).items()
+def asked_for(what: Protocol | ModelSettings) -> dict[str, object]:
+    """Horizons and population, as parameters of a run."""
+    fields = asdict(what.horizons) | asdict(what.population)
+    return {name: _shown(value) for name, value in fields.items()}
 
 
 def _shown(value: object) -> object:

@@ -16,10 +16,12 @@ from ml.cohorts import load_inputs
 from ml.drift import Reference
 from ml.due_checks import changed_settings, drifted_features, findings, new_labels, outcomes
 from ml.horizons import Horizons
+from ml.plan import KIND, asked_for
 from ml.protocols import Population
 from ml.realised import came_true
 from ml.saved import About
-from ml.settings import DueSettings, load_due_settings
+from ml.settings import DueSettings, load_due_settings, load_model_settings
+from ml.tracking import open_run
 
 FIRST, CUTOFF = date(2020, 1, 1), date(2020, 7, 28)
 ABOUT = About("gru", 0, str(CUTOFF), Horizons(), Population())
@@ -40,13 +42,36 @@ def test_labels_that_matured_since_the_champions_cutoff(later, is_due):
     assert not new_labels(CUTOFF + timedelta(days=later), ABOUT, SETTINGS, CUTOFF + timedelta(days=later - 40)).is_due
 
 
-def test_other_settings_than_the_champion_was_trained_for(tmp_path):
-    assert not changed_settings(ABOUT, tmp_path).is_due
-    (tmp_path / "settings.yaml").write_text("model: {churn_days: 14, min_purchase_days: 2}\n")
-    found = changed_settings(ABOUT, tmp_path)
+@pytest.fixture
+def new_shop(tmp_path):
+    """A home with an MLflow of its own and nothing trained."""
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "shop.json").write_text(json.dumps({"shop": "pets", "simulated": True, "sources": ["pets"]}))
+    (tmp_path / "mlflow" / "tracking_uri").write_text(f"sqlite:///{tmp_path}/mlflow/mlflow.db\n")
+    return tmp_path
+
+
+def test_other_settings_than_the_champion_was_trained_for(new_shop):
+    assert not changed_settings(ABOUT, 5, new_shop).is_due
+    (new_shop / "settings.yaml").write_text("model: {churn_days: 14, min_purchase_days: 2}\n")
+    found = changed_settings(ABOUT, 5, new_shop)
     assert found.is_due
     assert "churn_days=14" in found.why
     assert "population: Population(min_purchase_days=1" in found.why
+
+
+def test_a_later_version_for_the_settings_calls_for_no_other(new_shop):
+    """It waits where promotion is a person's, and where a person went back from it: else each day would train anew."""
+    (new_shop / "settings.yaml").write_text("model: {churn_days: 14}\n")
+    tags = {"lifestage.kind": KIND, "lifestage.cutoff": str(CUTOFF), "lifestage.model_version": "lifestage_behaviour/6"}
+    with open_run(f"training {CUTOFF}", tags, asked_for(load_model_settings(new_shop)), new_shop):
+        pass
+    found = changed_settings(ABOUT, 5, new_shop)
+    assert not found.is_due
+    assert found.why.endswith("to promote it `python -m ml promote lifestage_behaviour/6`")
+    assert changed_settings(ABOUT, 6, new_shop).is_due  # settings that were changed back since
+    (new_shop / "settings.yaml").write_text("model: {churn_days: 7}\n")
+    assert changed_settings(ABOUT, 5, new_shop).is_due
 
 
 TRAINED = CUTOFF - timedelta(days=37)
