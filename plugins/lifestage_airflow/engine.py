@@ -20,7 +20,8 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 CONNECTION = "lifestage_engine"
-SECRET_NAME = re.compile("secret|password|token", re.IGNORECASE)
+SECRET_NAME = re.compile(r"secret|password|token|(access|account)\.?key", re.IGNORECASE)
+"""Spark's own ``spark.redaction.regex``, and Azure's keys."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -42,7 +43,7 @@ class Launch:
 
     def hidden(self, line: str) -> str:
         """The line with stars in the place of secrets. Airflow hides them in its logs by itself, but not in XCom."""
-        for secret in self.secrets:
+        for secret in sorted(self.secrets, key=len, reverse=True):  # one may be a part of another
             line = line.replace(secret, "***")
         return line
 

@@ -81,9 +81,12 @@ class JobOperator(BaseOperator):
         if not shutil.which(python):
             raise JobRefused(f"cannot start {python}: no such program. Set LIFESTAGE_PYTHON", 78)
         try:
-            return launch(python, self.arguments) if self.uses_engine else Launch([python, "-m", *self.arguments])
+            plan = launch(python, self.arguments) if self.uses_engine else Launch([python, "-m", *self.arguments])
         except EngineError as error:
             raise JobRefused(str(error), 78) from error
+        if not shutil.which(plan.command[0], path=plan.environment.get("PATH")):
+            raise JobRefused(f"cannot start {plan.command[0]}: no such program. Set SPARK_HOME", 78)
+        return plan
 
     def execute(self, context: Context) -> str | None:
         plan = self.launch()

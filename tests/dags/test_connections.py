@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from lifestage_airflow.engine import EngineError, launch
-from lifestage_airflow.operators import JobOperator, TrainOperator
+from lifestage_airflow.operators import JobOperator, JobRefused, TrainOperator
 
 SECRET = "s3cr3t-of-the-engine"
 
@@ -47,9 +47,12 @@ def test_a_spark_connection_is_spark_submit_in_client_mode(connect, monkeypatch,
     submit.parent.mkdir(parents=True)
     submit.touch()
     extra = {
-        "conf": {"spark.executor.memory": "1g", "spark.app.password": SECRET, "spark.app.token": f"t-{SECRET}"},
+        "conf": {
+            "spark.executor.memory": "1g", "spark.app.password": SECRET, "spark.app.token": f"t-{SECRET}",
+            "spark.hadoop.fs.s3a.access.key": f"a-{SECRET}", "spark.hadoop.fs.azure.account.key.shop": f"k-{SECRET}",
+        },
         "queue": "night",
-    }
+    }  # fmt: skip
     connect(conn_type="spark", host="spark://master", port=7077, extra=extra)
     python = tmp_path / "bin" / "python"
     plan = launch(str(python), ["jobs", "aggregate", "--ds", "2017-12-30"])
@@ -60,7 +63,7 @@ def test_a_spark_connection_is_spark_submit_in_client_mode(connect, monkeypatch,
     assert Path(plan.command[-4]).is_file()
     assert SECRET not in plan.hidden(plan.shown)
     assert "spark.app.password=******" in plan.shown
-    assert SECRET not in plan.hidden(f"the token is t-{SECRET}")
+    assert plan.hidden(f"t-{SECRET} a-{SECRET} k-{SECRET}") == "*** *** ***"
     home = str(submit.parents[1])
     assert plan.environment["SPARK_HOME"] == home
     assert plan.environment["PATH"].split(os.pathsep)[0] == f"{home}/bin"
@@ -84,6 +87,16 @@ def test_a_connection_that_is_no_engine_says_what_would_be(connect, fields, word
     connect(**fields)
     with pytest.raises(EngineError, match=words):
         launch("python", ["jobs", "aggregate"])
+
+
+def test_a_missing_spark_submit_is_a_setting(connect, interpreter, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SPARK_HOME", raising=False)
+    interpreter("pass")
+    connect(conn_type="spark", host="spark://master", port=7077)
+    with pytest.raises(JobRefused, match="cannot start spark-submit: no such program. Set SPARK_HOME") as caught:
+        JobOperator(task_id="job", arguments=["jobs", "aggregate"], uses_engine=True).launch()
+    assert caught.value.exit_code == 78
 
 
 def engine_dag(dag_id: str, *arguments: str):
