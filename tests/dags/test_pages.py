@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +15,8 @@ from lifestage_airflow.ui.html import NotThere
 from lifestage_airflow.ui.warehouse import Marts
 
 DAY, BEFORE = date(2017, 12, 30), date(2017, 12, 29)
+NOWHERE = Path("none")
+"""No home: the warehouse may be elsewhere."""
 PATHS = ("segments", "checks/events/2017-12-30", "quarantine/2017-12-30", "docs/", "docs/x.html", "openapi.json")
 
 
@@ -61,6 +66,23 @@ def test_nobody_gets_in_without_a_log_in(client, path):
     assert forged.status_code in ((404,) if path == "openapi.json" else (401, 403))
 
 
+def test_a_person_without_a_log_in_is_led_to_it_and_back(client):
+    client.cookies.clear()
+    anonymous = client.get("/lifestage/segments?ds=2017-12-30")
+    (href,) = re.findall("href='([^']+)'", anonymous.text)
+    assert href.startswith("/api/v2/auth/login?next=http")
+    led = client.get(unescape(href))
+    assert led.status_code == 307
+    assert "%2Flifestage%2Fsegments%3Fds%3D2017-12-30" in led.headers["location"]
+
+
+@pytest.mark.parametrize("path", ["segments?ds=yesterday", "quarantine/none", "docs/none.html"])
+def test_a_wrong_address_is_answered_by_a_page(get, home, path):
+    answer = get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+
+
 def test_the_menu_leads_to_the_page(client, token):
     menu = client.get("/api/v2/plugins", headers={"Authorization": f"Bearer {log_in('ADMIN')}"}).json()
     (view,) = [v for plugin in menu["plugins"] for v in plugin["external_views"] if v["name"] == "Segments"]
@@ -103,9 +125,23 @@ def test_checks_of_a_day_the_broken_first(get, home):
     (folder / f"{DAY}.json").write_text(json.dumps(kept))
     text = get(f"checks/events/{DAY}").text
     assert text.index("few_rows") < text.index("key_unique")
-    assert "It stopped it." in text
+    assert "The gate stopped the day." in text
     assert "&lt;b&gt;" in text
     assert get("checks/events/2017-12-31").status_code == 404
+
+
+def test_checks_lead_to_great_expectations_page_of_the_same_gate(get, home):
+    """The lake's of one day: not the warehouse's audit of it, nor a range that begins on it."""
+    kept = {"table": "events", "day": str(DAY), "last": str(DAY), "rows": 3, "passed": True, "outcomes": OUTCOMES}
+    (home / "validations" / "events").mkdir(parents=True)
+    (home / "validations" / "events" / f"{DAY}.json").write_text(json.dumps(kept))
+    site = home / "validations" / "gx" / "uncommitted" / "data_docs" / "local_site"
+    for name in (f"{DAY}", f"{DAY}-warehouse", f"{DAY}_2017-12-31"):
+        page = site / "validations" / "events" / name / "20171230T000000.000000Z" / "page.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(name)
+    (href,) = re.findall("href='../../([^']+)'", get(f"checks/events/{DAY}").text)
+    assert get(href).text == str(DAY)
 
 
 @pytest.mark.parametrize("path", ["docs/%00", f"docs/{'x' * 300}", f"checks/{'x' * 300}/2017-12-30", "docs/none.html"])
@@ -181,31 +217,60 @@ def flow(source: str, target: str, customers: int, is_expected: bool = True) -> 
 
 def test_sizes_and_flows_of_a_day():
     ways = [flow("loyal", "loyal", 2), flow("new", "loyal", 1), flow("unseen", "new", 2, is_expected=False)]
-    text = segments.page(marts([DAY, BEFORE], ways), None)
+    text = segments.page(marts([DAY, BEFORE], ways), None, NOWHERE)
     assert "Segments of 2017-12-30" in text
     assert "<p class='note'>Shop: corner. Sources: till (currency EUR, simulated data).</p>" in text
     assert "<td>loyal</td><td class='n'>3</td><td class='n'>+1</td>" in text
     assert "<td>top</td><td class='n'>1</td><td class='n'>75</td>" in text
     assert "3 customers moved, 2 stayed" in text
-    assert text.count("not expected") == 1
+    assert text.count(">not expected<") == 1
+    assert "unseen: not known the time before. Not expected: " in text
+    assert "gone:" not in text
     assert f"href='?ds={BEFORE}'" in text
 
 
 def test_days_without_flows_and_days_that_were_never_published():
     first = [{**flow("unseen", "new", 5), "previous_snapshot_date": None}]
-    assert "everybody is seen for the first time" in segments.page(marts([DAY], first), None)
-    assert "All 5 customers stand where they stood" in segments.page(marts([DAY], [flow("new", "new", 5)]), None)
+    assert "everybody is seen for the first time" in segments.page(marts([DAY], first), None, NOWHERE)
+    assert "All 5 customers stand where they stood" in segments.page(
+        marts([DAY], [flow("new", "new", 5)]), None, NOWHERE
+    )
     with pytest.raises(NotThere, match="the newest day is 2017-12-30"):
-        segments.page(marts([DAY], []), BEFORE)
+        segments.page(marts([DAY], []), BEFORE, NOWHERE)
     with pytest.raises(NotThere, match="Nothing has been published"):
-        segments.page(marts([], []), None)
+        segments.page(marts([], []), None, NOWHERE)
 
 
 def test_what_did_not_hold_is_told():
     broken = [{"table_name": "events", "severity": "warn", "words": "few <rows>"}]
-    text = segments.page(marts([DAY], [], broken), None)
+    text = segments.page(marts([DAY], [], broken), None, NOWHERE)
     assert "<span class='warn'>warn</span>" in text
     assert "few &lt;rows&gt;" in text
+
+
+def test_a_day_leads_to_its_checks_and_files(home):
+    (home / "validations" / "events").mkdir(parents=True)
+    (home / "validations" / "events" / f"{DAY}.json").touch()
+    text = segments.page(marts([DAY], []), None, home)
+    assert f"<a href='checks/events/{DAY}'>checks of events</a>" in text
+    assert "files and quarantine" not in text  # not ingested here
+
+
+def test_pages_of_a_home_say_that_its_data_are_simulated(get, home):
+    test_what_became_of_a_days_files(get, home)
+    assert "simulated" not in get(f"quarantine/{DAY}").text
+    for is_simulated in (True, False):
+        (home / "shop.json").write_text(json.dumps({"shop": "corner", "simulated": is_simulated}))
+        text = get(f"quarantine/{DAY}").text
+        assert "Shop: corner" in text
+        assert ("simulated data" in text) == is_simulated
+
+
+def test_a_day_ends_at_the_shops_midnight(monkeypatch):
+    monkeypatch.setattr(segments, "ZONE", "Pacific/Auckland")
+    row = marts([DAY], [])("publish_log")[0]
+    # 31 December begins there at 11:00 UTC of the 30th.
+    assert "ended 2 hours ago" in segments._tiles(row, row, datetime(2017, 12, 30, 13, tzinfo=UTC))
 
 
 def test_an_old_day_is_marked_late():

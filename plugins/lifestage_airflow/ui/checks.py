@@ -2,12 +2,15 @@
 
 import json
 import re
+from contextlib import suppress
 from datetime import date
+from html import escape
 from pathlib import Path
 
 from lifestage_airflow.ui.html import NotThere, Raw, section, table
 
 STATES = {True: ("held", "good"), False: ("did not hold", "bad"), None: ("not judged", "")}
+SEVERITIES = {"fail": "stops the day", "warn": "a warning", "info": "a note"}
 RESULT_NAME = re.compile(r"\d{4}-\d\d-\d\d(_\d{4}-\d\d-\d\d)?")
 
 
@@ -23,6 +26,23 @@ def report_files(home: Path, day: date) -> list[Path]:
     return sorted((home / "lake" / "ingest_report" / f"arrival_date={day}").glob("*.parquet"))
 
 
+def whose(home: Path) -> str:
+    """The shop, and whether its data are simulated, as the home tells it (jobs/home.py); empty if it does not."""
+    with suppress(OSError):
+        shop = json.loads((home / "shop.json").read_text())
+        return f"Shop: {escape(shop['shop'])}{', simulated data' * shop['simulated']}. "
+    return ""
+
+
+def links(home: Path, day: date) -> str:
+    """The way from the page of segments to a day's checks and files, as far as these are kept."""
+    tables = [file.parent.name for file in sorted((home / "validations").glob(f"*/{day}.json"))]
+    found = [f"<a href='checks/{escape(table)}/{day}'>checks of {escape(table)}</a>" for table in tables]
+    if report_files(home, day):
+        found.append(f"<a href='quarantine/{day}'>files and quarantine</a>")
+    return f"<p class='note'>Of this day: {', '.join(found)}.</p>" if found else ""
+
+
 def page(home: Path, name: str, days: str) -> str:
     """NotThere if no result is kept, or the home is not on this machine."""
     file = result_file(home, name, days)
@@ -31,12 +51,14 @@ def page(home: Path, name: str, days: str) -> str:
     kept = json.loads(file.read_text())
     rows = [_outcome(outcome) for outcome in sorted(kept["outcomes"], key=_worst_first)]
     verdict = (
-        "<b class='good'>The gate let the day pass.</b>" if kept["passed"] else "<b class='bad'>It stopped it.</b>"
+        "<b class='good'>The gate let the day pass.</b>"
+        if kept["passed"]
+        else "<b class='bad'>The gate stopped the day.</b>"
     )
-    heads = ("check", "result", "severity", "expected", "observed", "why")
+    heads = ("check", "result", "if it does not hold", "expected", "observed", "why")
     return (
         f"<h1>Checks of {name}, {kept['day'] if kept['day'] == kept['last'] else days.replace('_', ' to ')}</h1>"
-        f"<p class='sub'>{kept['rows']:,} rows. {verdict}{_docs(home, name, kept)}</p>{table(heads, rows)}"
+        f"<p class='sub'>{whose(home)}{kept['rows']:,} rows. {verdict}{_docs(home, name, days)}</p>{table(heads, rows)}"
     )
 
 
@@ -48,16 +70,23 @@ def _outcome(outcome: dict) -> tuple:
     words, kind = STATES[outcome["passed"]]
     kind = "warn" if kind == "bad" and outcome["severity"] == "warn" else kind
     shown = Raw(f"<span class='{kind}'>{words}</span>")
-    return outcome["name"], shown, outcome["severity"], outcome["expected"], outcome["observed"], outcome["why"]
+    return (
+        outcome["name"],
+        shown,
+        SEVERITIES.get(outcome["severity"], ""),
+        outcome["expected"],
+        outcome["observed"],
+        outcome["why"],
+    )
 
 
-def _docs(home: Path, name: str, kept: dict) -> str:
+def _docs(home: Path, name: str, days: str) -> str:
     """A link to Great Expectations' page of the result, where it was built."""
     site = home / "validations" / "gx" / "uncommitted" / "data_docs" / "local_site"
-    pages = sorted((site / "validations" / name).glob(f"{kept['day']}*/*/*.html"))
+    pages = sorted((site / "validations" / name).glob(f"{days}/*/*.html"))
     if not pages:
         return ""
-    return f" <a href='/lifestage/docs/{pages[-1].relative_to(site).as_posix()}'>Great Expectations' page</a>"
+    return f" <a href='../../docs/{pages[-1].relative_to(site).as_posix()}'>Great Expectations' page</a>"
 
 
 def quarantine(home: Path, day: date) -> str:
@@ -77,7 +106,9 @@ def quarantine(home: Path, day: date) -> str:
     ]  # fmt: skip
     heads = ("file", "#read", "#kept", "#dropped", "#quarantined", "#share", "reasons")
     note = f"The lines themselves: python -m jobs quarantine --ds {day}, on a machine of the home."
-    return f"<h1>Files of {day}</h1>" + section("What became of their rows", table(heads, shown), note)
+    return f"<h1>Files of {day}</h1><p class='sub'>{whose(home)}</p>" + section(
+        "What became of their rows", table(heads, shown), note
+    )
 
 
 def _nothing(home: Path, words: str) -> str:

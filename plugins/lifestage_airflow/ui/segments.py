@@ -3,18 +3,24 @@
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from html import escape
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from lifestage_airflow.schedule import ZONE
+from lifestage_airflow.ui.checks import links
 from lifestage_airflow.ui.html import NotThere, Raw, bar, section, table, tile
 from lifestage_airflow.ui.warehouse import Query, broken, flows, published_days, sizes, whose
 
 STAGES = ("prospect", "new", "active", "loyal", "dormant", "reactivated", "churned")
 TIERS = ("top", "high", "medium", "low")
+ENDS = {"unseen": "not known the time before", "gone": "known no more"}
+"""What is no stage, in flows."""
 LATE = timedelta(hours=48)
 """After the end of the newest published day; by then the next one has been due."""
 SHOWN_DAYS = 8
 
 
-def page(query: Query, day: date | None) -> str:
+def page(query: Query, day: date | None, home: Path) -> str:
     """NotThere if nothing was published, or not that day."""
     known = {row["snapshot_date"]: row for row in published_days(query)}
     if not known:
@@ -29,7 +35,7 @@ def page(query: Query, day: date | None) -> str:
         f"{_days(sorted(known), day)}{_tiles(known[day], known[newest])}"
         f"<div class='columns'>{_stages(sizes(query, day, 'lifecycle_stage'), ways)}"
         f"{_tiers(sizes(query, day, 'value_tier'))}</div>"
-        f"{_flows(ways)}{_checks(broken(query, day))}"
+        f"{_flows(ways)}{_checks(broken(query, day))}{links(home, day)}"
     )
 
 
@@ -43,14 +49,14 @@ def _days(known: list[date], day: date) -> str:
 
 
 def _tiles(row: dict, newest: dict, now: datetime | None = None) -> str:
-    end = datetime.combine(newest["snapshot_date"] + timedelta(days=1), datetime.min.time(), UTC)
+    end = datetime.combine(newest["snapshot_date"] + timedelta(days=1), datetime.min.time(), ZoneInfo(ZONE))
     age = (now or datetime.now(UTC)) - end
     is_late = age > LATE
     return (
         "<div class='tiles'>"
         + tile("Newest published day", str(newest["snapshot_date"]), f"ended {_words(age)} ago",
                "warn" if is_late else "")
-        + tile("Published", f"{row['published_at']:%d %b %H:%M}", "UTC, the day shown")
+        + tile("This day was published", f"{row['published_at']:%Y-%m-%d}", f"at {row['published_at']:%H:%M} UTC")
         + tile("Customers", f"{row['customers']:,}")
         + tile("Scored by", f"version {row['model_version']}", escape(row["model_name"]))
         + tile("Checks of the publish", f"{row['checks_passed']:,} held", f"{row['checks_warned']:,} warned",
@@ -116,6 +122,10 @@ def _flows(ways: list[dict]) -> str:
         for way in moves
     ]  # fmt: skip
     note = f"From {before}: {sum(way['customers'] for way in moves):,} customers moved, {stayed:,} stayed."
+    seen = {way["from_stage"] for way in moves} | {way["to_stage"] for way in moves}
+    note += "".join(f" {stage}: {words}." for stage, words in ENDS.items() if stage in seen)
+    if not all(way["is_expected"] for way in moves):
+        note += " Not expected: no way leads there in so many days, unless late or corrected data, or other settings."
     return section("Flows", table(("from", "to", "#customers", "", "note"), rows), note)
 
 
