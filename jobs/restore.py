@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> None:
     from jobs import setup
     from jobs.backups import manifest, stores
     from jobs.home_lock import home_alone
-    from jobs.marts.warehouse import administrator, is_external
+    from jobs.marts.warehouse import is_external
     from jobs.rekeying.switch import Change
 
     home, folder = Home.from_environment(args.home), args.folder.resolve()
@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> None:
                 "a change of the customer key was cut short: end it by rekey, or restore a backup that holds the lake"
             )
         if is_external():
-            administrator(home).close()  # refused now rather than half-way
+            _refuse_half_way(home, kept)
         replace = args.replace or mark.exists()  # what a restore that was cut short has left is nobody's
         if not replace:
             _refuse_filled(home, kept)
@@ -92,8 +92,18 @@ def _refuse_other_key(home: Home, folder: Path, kept: "Manifest") -> None:
     if kept.key_id and found != kept.key_id:
         raise SetupError(
             f"the backup's customers are keyed under key {kept.key_id}, the key here is {found or 'missing'}: put it "
-            f"into {files[1]} first"
+            f"into {VARIABLE if os.environ.get(VARIABLE) else files[1]} first"
         )
+
+
+def _refuse_half_way(home: Home, kept: "Manifest") -> None:
+    """Before anything is written: a user who may not make the vault, tools that the server does not understand."""
+    from jobs.backups import dumps
+    from jobs.marts.warehouse import administrator
+
+    with administrator(home) as connection:
+        made_by = max(map(int, kept.tools.values()), default=0)
+        dumps.tool("pg_restore", connection.info.server_version // 10000, made_by)
 
 
 def _refuse_filled(home: Home, kept: "Manifest") -> None:
@@ -137,8 +147,8 @@ def _files(home: Home, folder: Path, kept: "Manifest") -> None:
     places = {name: home.path / name for name in ("lake", "vault")} | {"artifacts": artifacts(home)}
     for name, place in places.items():
         if name in kept.parts and (folder / name).is_dir():  # the vault's archive is kept with or without its folder
-            shutil.rmtree(place, ignore_errors=True)
-            shutil.copytree(folder / name, place)
+            _empty(place)
+            shutil.copytree(folder / name, place, dirs_exist_ok=True)
     home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in (folder / "secrets").glob("*"):
         # A server that is there goes by the passwords that it has.
@@ -149,6 +159,12 @@ def _files(home: Home, folder: Path, kept: "Manifest") -> None:
     for private in (home.secrets, home.vault):
         if private.is_dir():
             private.chmod(0o700)
+
+
+def _empty(place: Path) -> None:
+    """The folder itself stays: it may be a volume's."""
+    for each in place.iterdir() if place.is_dir() else ():
+        shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
 
 
 def _warehouse(home: Home, folder: Path, kept: "Manifest") -> None:

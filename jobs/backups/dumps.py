@@ -24,31 +24,35 @@ def dump(uri: str, file: Path, server: int, schemas: Iterable[str] = (), snapsho
 
     ``server``: major version of the server; ``snapshot``: of an open transaction, so that several archives agree.
     """
-    tool = _tool("pg_dump", server, server)
+    found = tool("pg_dump", server, server)
     file.touch(mode=0o600)
     chosen = [f"--schema={name}" for name in schemas]
     more = [f"--snapshot={snapshot}"] if snapshot else []
-    _run(uri, [str(tool), "--format=custom", "--no-password", f"--file={file}", *chosen, *more])
-    return str(_version(tool))
+    _run(uri, [str(found), "--format=custom", "--no-password", f"--file={file}", *chosen, *more])
+    return str(_version(found))
 
 
 def restore(uri: str, file: Path, server: int, made_by: int, role: str = "") -> None:
     """Makes what the archive holds, all of it or nothing; ``role`` is to own it (default: the uri's user)."""
-    tool = _tool("pg_restore", server, made_by)
+    found = tool("pg_restore", server, made_by)
     own = [f"--role={role}"] if role else []
     _run(
         uri,
-        [str(tool), "--exit-on-error", "--single-transaction", "--no-owner", "--no-password",
+        [str(found), "--exit-on-error", "--single-transaction", "--no-owner", "--no-password",
          f"--dbname={conninfo_to_dict(uri)['dbname']}", *own, str(file)],
     )  # fmt: skip
 
 
-def _tool(name: str, server: int, least: int) -> Path:
-    """The server's own, if PATH has it: a newer one says things that it does not know. Else the embedded server's."""
-    found = [path for path in (shutil.which(name), tools() / name) if path and Path(path).exists()]
-    fit = [Path(path) for path in found if _version(path) >= max(server, least)]
+def tool(name: str, server: int, least: int) -> Path:
+    """The server's own, if PATH has it, else the embedded server's; SetupError where neither fits the server.
+
+    ``least``: version of what wrote the archive. A server before 17 refuses what tools of 17 or newer say.
+    """
+    paths = [Path(path) for path in (shutil.which(name), tools() / name) if path and Path(path).exists()]
+    fit = [path for path in paths if _version(path) >= max(server, least) and (_version(path) < 17 or server >= 17)]
     if not fit:
-        raise SetupError(f"no {name} of PostgreSQL {max(server, least)} or newer: install the server's client tools")
+        wanted = f"{max(server, least)}" + (" or newer" if server >= 17 else "")
+        raise SetupError(f"no {name} of PostgreSQL {wanted} for a server of {server}: install its client tools")
     return min(fit, key=_version)
 
 

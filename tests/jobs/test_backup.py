@@ -1,6 +1,7 @@
 """What was backed up comes back: rows, rights, raw ids, models; and nothing is overwritten that nobody gave up."""
 
 import json
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from expectations.errors import DataError, SetupError
 from expectations.segments import CUSTOMER_SEGMENTS, SEGMENT_SETTINGS
 from jobs import backup, publish, rekey, restore
-from jobs.backups import manifest, stores
+from jobs.backups import dumps, manifest, stores
 from jobs.health import warehouse as health
 from jobs.home import Home
 from jobs.local import postgres
@@ -69,7 +70,7 @@ def test_a_backup_needs_an_empty_folder_and_a_restore_a_new_home(home, kept):
         run(restore, home, "--from", kept)
 
 
-def test_a_restore_without_the_backups_key_is_refused(home, kept, tmp_path):
+def test_a_restore_without_the_backups_key_is_refused(home, kept, tmp_path, monkeypatch):
     text = (home.secrets / "customer_key").read_text()
     about = json.loads((kept / manifest.FILE).read_text())
     (kept / manifest.FILE).write_text(json.dumps(about | {"key_id": given_keys(home).key_id}))
@@ -79,6 +80,9 @@ def test_a_restore_without_the_backups_key_is_refused(home, kept, tmp_path):
     new.secrets.mkdir(parents=True)
     (new.secrets / "customer_key").write_text("ab" * 32)
     with pytest.raises(SetupError, match=given_keys(new).key_id):
+        run(restore, new, "--from", kept)
+    monkeypatch.setenv("LIFESTAGE_CUSTOMER_KEY", "ab" * 32)  # it wins over the file
+    with pytest.raises(SetupError, match="put it into LIFESTAGE_CUSTOMER_KEY first"):
         run(restore, new, "--from", kept)
     assert text
 
@@ -161,6 +165,33 @@ def test_a_home_whose_vault_is_an_archive_alone_is_kept_and_comes_back(home, tmp
     assert about.parts == ["warehouse", "vault"]
     restore._files(Home(tmp_path / "new"), target, about)
     assert (tmp_path / "new" / "vault" / "ids").read_text() == "raw"
+
+
+def test_tools_fit_the_server(monkeypatch):
+    """One before 17 refuses what newer tools say, and its own read no archive of theirs."""
+    monkeypatch.setattr(dumps.shutil, "which", lambda name: None)
+    assert dumps.tool("pg_dump", 17, 17).name == "pg_dump"
+    for server in (15, 16):
+        with pytest.raises(SetupError, match=f"no pg_dump of PostgreSQL {server} for a server of {server}: install"):
+            dumps.tool("pg_dump", server, server)
+    with pytest.raises(SetupError, match="no pg_dump of PostgreSQL 19 or newer"):
+        dumps.tool("pg_dump", 19, 19)
+
+
+def test_a_folder_that_is_a_volumes_is_emptied_and_not_removed(home, kept, tmp_path, monkeypatch):
+    volume = tmp_path / "volume"
+    (volume / "old" / "run").mkdir(parents=True)
+    (volume / "old.txt").touch()
+    (kept / "artifacts").mkdir()
+    (kept / "artifacts" / "model").write_text("kept")
+    monkeypatch.setenv("MLFLOW_ARTIFACTS_DESTINATION", volume.as_uri())
+    held = os.open(volume, os.O_RDONLY)  # or a new folder might get its number
+    try:
+        restore._files(home, kept, manifest.Manifest("/a", "now", "1", None, parts=["artifacts"]))
+        assert os.path.samestat(os.fstat(held), volume.stat())
+    finally:
+        os.close(held)
+    assert [one.name for one in volume.iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize(
