@@ -72,6 +72,8 @@ def _core(home: Home) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # `backfill create --from-date 2017-12-30` means the shop's midnight, not that of UTC.
+        "AIRFLOW__CORE__DEFAULT_TIMEZONE": os.environ.get("LIFESTAGE_TIMEZONE") or "UTC",
         # Two of them for the tasks that only wait for the day before.
         "AIRFLOW__CORE__PARALLELISM": "6",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -116,7 +116,7 @@ def run_day(dag: DAG, day: datetime) -> str:
     """Runs the DAG for the business day that begins at ``day`` in the shop's time zone; the run's final state."""
     began = utc.utcnow()
     # Due when a scheduled run is: the UI then sorts runs by day.
-    run_after = (day + timedelta(days=1)).astimezone(utc.utc) + DELAY
+    run_after = (day + timedelta(days=1) + DELAY).astimezone(utc.utc)
     run = dag.test(logical_date=day.astimezone(utc.utc), run_after=run_after)
     with create_session() as session:
         run = session.merge(run)  # with the start that dag.test took: see note_start

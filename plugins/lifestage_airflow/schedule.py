@@ -44,6 +44,6 @@ def read_due(text: str, start: timedelta) -> timedelta | None:
 ZONE = read_zone(os.environ.get("LIFESTAGE_TIMEZONE") or "UTC")
 """Time zone of the business days."""
 DELAY = read_delay(os.environ.get("LIFESTAGE_DAILY_AT") or "00:00")
-"""How long after the end of its day, there, a scheduled run starts: when the shop's files have landed."""
+"""How long after the end of its day, by the clock there, a scheduled run starts: when the shop's files have landed."""
 DUE = read_due(os.environ.get("LIFESTAGE_PUBLISH_BY") or "", DELAY)
 """How long after the end of its day a scheduled run has to have ended; None: nobody waits for it."""

@@ -1,6 +1,6 @@
 """Data intervals that are whole business days, with one rule for the day of every kind of run."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable
@@ -8,12 +8,12 @@ from pendulum import DateTime
 
 
 class BusinessDayTimetable(CronDataIntervalTimetable):
-    """One run a day, ``delay`` after the end of the day it speaks of, in the shop's time zone.
+    """One run a day, when clocks in the shop's time zone show ``delay`` after the midnight that ends its day.
 
-    Else it differs from its parent in manual runs alone: a logical date that is exactly midnight means the day that
-    begins there, as it does in scheduled and backfilled runs. The parent takes the day before, so that
-    ``airflow dags test lifestage_daily 2017-12-30`` would quietly work on the 29th. Any other moment means, as in the
-    parent, the last day that was over by then.
+    Else it differs from its parent in manual runs alone: a logical date that is exactly a day's first moment means the
+    day that begins there, as it does in scheduled and backfilled runs. The parent takes the day before, so that
+    ``airflow dags test lifestage_daily 2017-12-30`` would quietly work on the 29th, and loses count where clocks go
+    back to midnight. Any other moment means the last day that was over by then.
     """
 
     def __init__(self, timezone: str = "UTC", delay: timedelta = timedelta()) -> None:
@@ -37,9 +37,18 @@ class BusinessDayTimetable(CronDataIntervalTimetable):
         info = super().next_dagrun_info(
             last_automated_data_interval=last_automated_data_interval, restriction=restriction
         )
-        return info and DagRunInfo(run_after=info.run_after + self._delay, data_interval=info.data_interval)
+        if info is None:
+            return None
+        run_after = self._at(info.data_interval.end, self._delay)
+        return DagRunInfo(run_after=run_after, data_interval=info.data_interval)
 
     def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
-        if self._align_to_prev(run_after) == run_after:
-            return DataInterval(start=run_after, end=self._get_next(run_after))
-        return super().infer_manual_data_interval(run_after=run_after)
+        day = timedelta(days=1)
+        if self._at(run_after) == run_after:
+            return DataInterval(start=run_after, end=self._at(run_after, day))
+        return DataInterval(start=self._at(run_after, -day), end=self._at(run_after))
+
+    def _at(self, moment: DateTime, by: timedelta = timedelta()) -> DateTime:
+        """When the day of ``moment`` begins, and by how much clocks then show more."""
+        local = datetime.combine(moment.astimezone(self._timezone).date(), time(), self._timezone)
+        return DateTime.instance((local + by).astimezone(UTC))

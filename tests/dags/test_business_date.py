@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lifestage_airflow.days import business_date
 from lifestage_airflow.schedule import read_delay, read_zone
@@ -133,6 +133,20 @@ def test_a_run_starts_at_the_time_given_after_its_day_and_keeps_the_day():
     assert timedelta() <= first.run_after - first.data_interval.end <= timedelta(hours=3)
 
 
+@pytest.mark.parametrize("last", [date(2025, 3, 28), date(2025, 10, 24)], ids=["clocks go on", "clocks go back"])
+def test_a_run_starts_at_the_same_time_of_the_clock_when_clocks_change(last):
+    """The shop's files land by the clock: an hour early, on the day after 25 hours, they would not be there."""
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    berlin = ZoneInfo("Europe/Berlin")
+    midnight = [DateTime.instance(datetime.combine(last + timedelta(days=n), time(), berlin)) for n in range(2)]
+    info = BusinessDayTimetable("Europe/Berlin", timedelta(hours=3, minutes=30)).next_dagrun_info(
+        last_automated_data_interval=DataInterval(*midnight),
+        restriction=TimeRestriction(utc(2010, 1, 1), None, catchup=True),
+    )
+    assert info.run_after.astimezone(berlin) == datetime.combine(last + timedelta(days=2), time(3, 30), berlin)
+
+
 @pytest.mark.parametrize("text", ["3:00", "24:00", "03:60", "03:00:00", "noon", "-1:00"])
 def test_a_wrong_time_of_day_is_refused(text):
     with pytest.raises(ValueError, match=r"LIFESTAGE_DAILY_AT=.* is not a time of day; give HH:MM"):
@@ -190,9 +204,11 @@ def test_a_moment_means_the_last_local_day_that_was_over(moment, name):
 
 
 @given(st.dates(date(2011, 1, 1), date(2030, 1, 1)), st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
+@example(date(2025, 9, 7), "America/Santiago")  # clocks skip from its midnight to 01:00
+@example(date(2025, 11, 2), "America/Havana")  # clocks go back to its midnight at 01:00
 def test_local_midnight_names_its_day(day, name):
     midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(name))
     timetable = BusinessDayTimetable.deserialize(BusinessDayTimetable(name).serialize())
-    interval = timetable.infer_manual_data_interval(run_after=DateTime.instance(midnight).in_timezone("UTC"))
+    interval = timetable.infer_manual_data_interval(run_after=DateTime.instance(midnight.astimezone(UTC)))
     assert interval.start.astimezone(ZoneInfo(name)).date() == day
     assert interval.end.astimezone(ZoneInfo(name)).date() == day + timedelta(days=1)

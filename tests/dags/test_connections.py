@@ -94,7 +94,7 @@ def test_a_missing_spark_submit_is_a_setting(connect, interpreter, monkeypatch, 
     monkeypatch.delenv("SPARK_HOME", raising=False)
     interpreter("pass")
     connect(conn_type="spark", host="spark://master", port=7077)
-    with pytest.raises(JobRefused, match="cannot start spark-submit: no such program. Set SPARK_HOME") as caught:
+    with pytest.raises(JobRefused, match=r"cannot start spark-submit: no such program\. Set SPARK_HOME") as caught:
         JobOperator(task_id="job", arguments=["jobs", "aggregate"], uses_engine=True).launch()
     assert caught.value.exit_code == 78
 

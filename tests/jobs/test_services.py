@@ -204,6 +204,7 @@ def test_airflows_environment(home, monkeypatch):
     uri = "postgresql+psycopg2://airflow:secret@db/airflow"
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", uri)
     monkeypatch.setenv("PYTHONPATH", "/of/the/caller")
+    monkeypatch.setenv("LIFESTAGE_TIMEZONE", "Europe/Berlin")
     first = environment(home, "spark", api_port=8123)
     # Secrets are made once: a second set would log everyone out and make stored connections unreadable.
     assert environment(home, "spark", api_port=8123) == first
@@ -211,6 +212,8 @@ def test_airflows_environment(home, monkeypatch):
     assert first["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8123/execution/"
     assert first["LIFESTAGE_HOME"] == str(home.path)
     assert first["LIFESTAGE_ENGINE"] == "spark"
+    # A date on Airflow's command line is the midnight that begins the shop's day.
+    assert first["AIRFLOW__CORE__DEFAULT_TIMEZONE"] == "Europe/Berlin"
     assert "PYTHONPATH" not in first
     assert first["PATH"].split(os.pathsep)[0].endswith(".venv-airflow/bin")
     files = list(home.secrets.iterdir())
