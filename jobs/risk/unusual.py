@@ -25,6 +25,7 @@ LEAST_ORDERS = 2
 def find_unusual(features: pa.Table, settings: RiskSettings) -> Found:
     """Among customers with LEAST_ORDERS."""
     rows = features.filter(pc.greater_equal(features["order_count_90d"], LEAST_ORDERS))
+    rows = rows.sort_by("customer_key")  # the forest draws by place, and each engine stores rows in an order of its own
     values = np.column_stack([_numbers(rows[name]) for name in anomaly.NAMES])
     found = anomaly.find_anomalies(values)
     told = pd.DataFrame({"customer_key": rows["customer_key"].to_pandas(), "event_date": None,

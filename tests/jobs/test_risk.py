@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, betabinom
 
 from expectations.watch import RISK_ALERTS
-from jobs.risk import bursts, copies, reading, returns, reviewers, robots, takeovers
+from jobs.risk import bursts, copies, reading, returns, reviewers, robots, takeovers, unusual
 from jobs.risk.listing import Found, alerts, cap
 from jobs.risk.settings import DESCRIPTIONS, RiskSettings, beyond
 from jobs.schemas import arrow_schema
@@ -305,6 +305,19 @@ def test_orders_visits_and_reviews_of_events(spark):
     (told,) = reading.visits(events, 1).toArrow().to_pylist()
     assert (told["events"], told["views"], told["purchases"], told["seconds"]) == (1, 1, 2, 9)
     assert reading.reviews(events).toArrow()["text"].to_pylist() == ["fine"]
+
+
+# -- anomalies -------------------------------------------------------------------------------------------------------
+
+
+def test_anomalies_are_the_same_in_whatever_order_an_engine_stored_the_customers():
+    rng = np.random.default_rng(0)
+    columns = {name: rng.lognormal(0, 1, 2500) for name in unusual.NEEDED} | {"order_count_90d": np.full(2500, 3.0)}
+    features = pa.table({"customer_key": [f"{n:04}" for n in range(2500)], **columns})
+    shuffled = features.take(rng.permutation(2500))
+    found, again = (listed(unusual.find_unusual(rows, SETTINGS)) for rows in (features, shuffled))
+    assert found == again
+    assert len(found) > 5
 
 
 # -- the list --------------------------------------------------------------------------------------------------------
