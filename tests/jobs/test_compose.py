@@ -238,6 +238,15 @@ def test_doctor_sees_the_connections_that_airflow_has():
     assert "bi_reader:" in shows_marts["AIRFLOW_CONN_LIFESTAGE_WAREHOUSE"]
 
 
+def test_what_asks_for_the_administrator_finds_all_that_a_backup_holds():
+    """By `docker-compose run --rm init`: the vault, and MLflow's runs and files as its server has them."""
+    server, init = SERVICES["mlflow"], SERVICES["init"]
+    for name in ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACTS_DESTINATION"):
+        assert init["environment"][name] == server["environment"][name]
+    assert set(server["volumes"]) < set(init["volumes"])
+    assert init["environment"]["LIFESTAGE_WAREHOUSE_URI"].startswith("postgresql://postgres:")
+
+
 def test_the_lake_lies_at_one_path_wherever_it_is_computed():
     mounts = {name for name, service in SERVICES.items() if "home:/var/lib/lifestage" in service.get("volumes", ())}
     assert mounts == holders("LIFESTAGE_CUSTOMER_KEY") | {"spark-worker"}
