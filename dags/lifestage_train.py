@@ -7,13 +7,14 @@ it asks too, unless `force` is ticked.
 
 **Which cutoff.** Parameter `cutoff`, else the latest one whose labels have matured, by `python -m ml cutoff`: so long
 before the business date as the settings say that churn takes (`churn_days`, by default 30). The business date is
-parameter `ds`, else the day that was published, else the last day that was over when the run was started.
+parameter `ds`, else the day that was published, else the last day that was over when the run was started; at most the
+last day aggregated, since nothing is known of later ones.
 
 Features as of the cutoff and of the earlier ones it learns from are built where they are missing or stale; those of the
 cutoff pass their gate before anything is trained on them. Sequences of events are built likewise if the setting
 `model.models` names a model that reads them; else that task ends at once. The best model on validation becomes champion
-where it is shown to beat the champion and stays within its bounds; else the log and the runs say why not. `python -m ml
-promote NAME/VERSION` and `python -m ml rollback` are a person's ways.
+where it is shown to beat the champion and stays within its bounds; else the log and the runs in MLflow say why not (`train`
+links to them: Details, Extra Links). `python -m ml promote NAME/VERSION` and `python -m ml rollback` are a person's ways.
 
 **When it fails.** The marts keep the champion that they have, so it can wait for the morning. `train` with exit 65 says
 which day or feature lacks, with 75 that MLflow did not answer (tried again by itself). After mending clear the task.

@@ -1,7 +1,7 @@
 """Prints the newest cutoff whose labels have matured at the end of a day: what a training on that day learns up to.
 
 So long before the day as labels take by the settings of section `model`: until churn is known, and spend in the
-shortest window.
+shortest window. Days that are not aggregated yet are not known, so that a later day gives what the last of them gives.
 """
 
 import argparse
@@ -17,6 +17,7 @@ def arg_parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
+    from ml.ready import last_known
     from ml.settings import load_model_settings
 
-    print(args.ds - timedelta(days=load_model_settings(args.home).horizons.judged_days))
+    print(last_known(args.ds, args.home) - timedelta(days=load_model_settings(args.home).horizons.judged_days))

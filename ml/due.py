@@ -14,7 +14,10 @@ from expectations.commands import command_parser
 def arg_parser() -> argparse.ArgumentParser:
     parser = command_parser("ml", "due", __doc__)
     parser.add_argument(
-        "--ds", type=date.fromisoformat, metavar="D", help="as of that day (default: the last one aggregated)"
+        "--ds",
+        type=date.fromisoformat,
+        metavar="D",
+        help="as of that day, at most the last aggregated (default: that)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     return parser
@@ -22,10 +25,10 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from ml.due_checks import findings
-    from ml.ready import known_days
+    from ml.ready import last_known
     from ml.registry import MODEL_NAME, champion
 
-    day, version = args.ds or known_days(args.home)[-1], champion(args.home)
+    day, version = last_known(args.ds, args.home), champion(args.home)
     found = findings(day, version, args.home)
     due = any(finding.is_due for finding in found)
     if args.json:

@@ -28,6 +28,12 @@ def known_days(home: HomePath = None) -> list[date]:
     return known
 
 
+def last_known(day: date | None, home: HomePath = None) -> date:
+    """``day``, at most the last of customer_day: of later ones nothing is known. None: that one. DataError as above."""
+    last = known_days(home)[-1]
+    return min(day or last, last)
+
+
 def label_days(cutoff: date, horizon_days: int) -> list[date]:
     """The days of the label window of ``cutoff``."""
     return [cutoff + timedelta(days=n) for n in range(1, horizon_days + 1)]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expectations.behaviour import FEATURE_NAMES
+from expectations.behaviour import CUSTOMER_DAY, FEATURE_NAMES
 from expectations.errors import SetupError
 from expectations.segments import SCORES
 from ml import cutoff, due, due_checks
@@ -178,13 +178,16 @@ def test_only_matured_days_of_the_champion_count(shop_home, scored):
     assert (found.is_due, found.why) == (False, "no day the champion scored has matured in the last 30 days")
 
 
-def test_the_cutoff_is_so_long_ago_as_labels_of_the_settings_take(tmp_path, capsys):
-    def told():
-        cutoff.main(argparse.Namespace(home=tmp_path, ds=date(2017, 12, 30)))
+def test_the_cutoff_is_so_long_ago_as_labels_of_the_settings_take(tmp_path, capsys, write_partition):
+    def told(day: date = date(2017, 12, 30)):
+        cutoff.main(argparse.Namespace(home=tmp_path, ds=day))
         return capsys.readouterr().out
 
+    for day in (30, 31):
+        write_partition(tmp_path, CUSTOMER_DAY, date(2017, 12, day), pd.DataFrame(columns=CUSTOMER_DAY.column_names))
     # Labels are the 30 days after a cutoff: those of 30 November end with 30 December.
     assert told() == "2017-11-30\n"
+    assert told(date(2026, 1, 1)) == "2017-12-01\n"  # a run by hand, years after the shop's last day
     (tmp_path / "settings.yaml").write_text("model: {edges_days: [30, 90], churn_days: 90}\n")
     assert told() == "2017-10-01\n"
 
@@ -204,6 +207,9 @@ def test_the_command_tells_reasons_and_a_last_line_to_branch_on(shop_home, monke
     found = json.loads(capsys.readouterr().out)
     assert (found["due"], found["as_of"], found["champion"]) == (True, "2020-08-01", "lifestage_behaviour/7")
     assert [one["is_due"] for one in found["findings"]] == [False, True]
+    # Labels of days that are not there have not matured, whatever today's date is.
+    due.main(due.arg_parser().parse_args(["--home", str(shop_home), "--json", "--ds", "2026-08-01"]))
+    assert json.loads(capsys.readouterr().out)["as_of"] == "2020-08-27"
 
 
 def test_bounds_are_settings_of_the_home(tmp_path):
