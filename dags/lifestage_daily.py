@@ -35,7 +35,7 @@ above. Where logical date and interval contradict each other (`dags trigger --lo
 | `publish` | server gone, readers in the way (75); audit refused (65) | 75 is tried again; 65: what the message names |
 | any | a setting or password is wrong (78) | mend it, clear the task |
 
-65 and 78 are not tried again; all else is, five times within 25 minutes, before anyone is told.
+65 and 78 are not tried again; all else is, five times over about half an hour, before anyone is told.
 """
 
 from airflow.sdk import TaskGroup
