@@ -63,8 +63,8 @@ class DayBefore(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         ti = context["ti"]
-        before = ti.get_previous_dagrun()
-        if before is None or not (before.state == "running" or _is_in_a_backfill_elsewhere(before, context)):
+        before = _on_its_way(ti, context["dag_run"])
+        if before is None:
             return True
         known = ti.get_task_states(dag_id=before.dag_id, task_ids=self.tasks, run_ids=[before.run_id])
         states = {task: known.get(before.run_id, {}).get(task) for task in self.tasks}
@@ -72,5 +72,16 @@ class DayBefore(BaseSensorOperator):
         return all(state in ENDED for state in states.values())
 
 
-def _is_in_a_backfill_elsewhere(before: Any, context: Context) -> bool:
-    return before.state == "queued" and before.run_type == "backfill_job" != context["dag_run"].run_type
+def _on_its_way(ti: Any, run: Any) -> Any:
+    """The run of the day before, if it is running, or waits in a backfill that this one is not part of.
+
+    Airflow gives the newest before a logical date. It is asked for by state, and known by its interval: between two
+    days there may lie runs that somebody started by hand.
+    """
+    for state in ("running", "queued"):
+        before = ti.get_previous_dagrun(state=state)
+        if before is None or before.data_interval_end is None or before.data_interval_end < run.data_interval_start:
+            continue
+        if state == "running" or before.run_type == "backfill_job" != run.run_type:
+            return before
+    return None
