@@ -196,10 +196,16 @@ def reach_any(master: str) -> None:
 
 def reach(address: str, port: int, what: str) -> None:
     """UnavailableError if nothing listens there; Spark itself would try for minutes without a word."""
+    told = without_token(address)
     try:
         parts = urlsplit(address)
         socket.create_connection((parts.hostname or "", parts.port or port), timeout=ANSWER_SECONDS).close()
     except OSError as error:
-        raise UnavailableError(f"no {what} answers at {address}: {error}") from error
+        raise UnavailableError(f"no {what} answers at {told}: {error}") from error
     except ValueError as error:  # a port that is none
-        raise SetupError(f"{address} is no address of a {what}: {error}") from error
+        raise SetupError(f"{told} is no address of a {what}: {error}") from error
+
+
+def without_token(address: str) -> str:
+    """``sc://host:port/;token=…`` as it may be shown."""
+    return address.partition("/;")[0]

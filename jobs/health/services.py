@@ -76,7 +76,7 @@ def the_engine(home: Home) -> str:
         return _spark(os.environ.get("LIFESTAGE_SPARK_MASTER", "local[*]"))
     if name.startswith("sc://"):
         engine.reach(name, engine.CONNECT_PORT, "Spark Connect server")
-        return f"a Spark Connect server answers at {name}"
+        return f"a Spark Connect server answers at {engine.without_token(name)}"
     raise SetupError(f"LIFESTAGE_ENGINE={name!r} is none: use sail, spark or sc://host:port")
 
 

@@ -62,8 +62,9 @@ def launch(python: str, arguments: Sequence[str]) -> Launch:
         ) from error
     if connection.conn_type == "spark":
         return _submit(connection, python, arguments)
-    environment = {"LIFESTAGE_ENGINE": _engine(connection)}
-    return Launch([python, "-m", *arguments], environment, secrets=tuple(filter(None, [connection.password])))
+    engine = _engine(connection)
+    secrets = [connection.password or "", *re.findall(r";token=([^;]+)", engine)]  # which the host may hold, too
+    return Launch([python, "-m", *arguments], {"LIFESTAGE_ENGINE": engine}, secrets=tuple(filter(None, secrets)))
 
 
 def _engine(connection: Connection) -> str:

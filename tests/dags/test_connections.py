@@ -40,6 +40,11 @@ def test_a_generic_connection_is_the_engine_of_the_job(connect, fields, engine):
     assert plan.environment == {"LIFESTAGE_ENGINE": engine}
 
 
+def test_a_token_in_the_address_is_hidden_like_a_password(connect):
+    connect(conn_type="generic", host=f"sc://h:1/;user_id=x;token={SECRET}")
+    assert launch("python", ["jobs", "aggregate"]).hidden(f"token={SECRET}") == "token=***"
+
+
 def test_a_spark_connection_is_spark_submit_in_client_mode(connect, monkeypatch, tmp_path):
     for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_PYTHON"):
         monkeypatch.delenv(name, raising=False)

@@ -286,6 +286,15 @@ def test_an_engine_that_is_not_there_is_told(home, tmp_path, monkeypatch, variab
         services.the_engine(home)
 
 
+def test_a_servers_token_is_not_told(home, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"sc://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("LIFESTAGE_ENGINE", f"{address}/;token=s3cr3t")
+        assert services.the_engine(home) == f"a Spark Connect server answers at {address}"
+    with pytest.raises(UnavailableError, match=rf"no Spark Connect server answers at {address}: "):
+        services.the_engine(home)
+
+
 def test_a_tracking_server_that_refuses_is_told_from_one_that_is_away(home, monkeypatch):
     from http.server import BaseHTTPRequestHandler, HTTPServer
     from threading import Thread
