@@ -7,7 +7,6 @@ again: until it has ended, no other command works on the home.
 
 import argparse
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,25 +44,23 @@ def arg_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from jobs import setup
-    from jobs.backups import manifest, stores
+    from jobs.backups import manifest, refusals, stores
     from jobs.home_lock import home_alone
-    from jobs.marts.warehouse import is_external
     from jobs.rekeying.switch import Change
 
     home, folder = Home.from_environment(args.home), args.folder.resolve()
     kept, change, mark = manifest.read(folder), Change(home), restoring_file(home.path)
     home.run.mkdir(parents=True, exist_ok=True)
     with home_alone(home, WAIT_S):
-        _refuse_other_key(home, folder, kept)
+        refusals.other_key(home, folder, kept)
         if change.is_switching and "lake" not in kept.parts:
             raise SetupError(
                 "a change of the customer key was cut short: end it by rekey, or restore a backup that holds the lake"
             )
-        if is_external():
-            _refuse_half_way(home, kept)
+        refusals.half_way(home, kept)
         replace = args.replace or mark.exists()  # what a restore that was cut short has left is nobody's
         if not replace:
-            _refuse_filled(home, kept)
+            refusals.filled(home, kept)
         mark.touch(mode=0o600)
         if replace:
             _remove_files_not_kept(home, folder)
@@ -80,58 +77,6 @@ def main(args: argparse.Namespace) -> None:
         shown = ", ".join(f"{name}: {found.get(name)} rows, kept were {rows}" for name, rows in less.items())
         raise DataError(f"the views are not as they were: {shown}")
     print(f"{home.path}: {', '.join(kept.parts)} of {kept.made_at}; {sum(found.values()):,} rows in {len(found)} views")
-
-
-def _refuse_other_key(home: Home, folder: Path, kept: "Manifest") -> None:
-    """Before anything is touched: data without their key are lost to whoever links them."""
-    from jobs.reading.keys import VARIABLE, CustomerKeys, secret_bytes
-
-    files = (folder / "secrets" / "customer_key", home.secrets / "customer_key")
-    text = os.environ.get(VARIABLE) or next((file.read_text().strip() for file in files if file.is_file()), "")
-    found = CustomerKeys(secret_bytes(text, VARIABLE)).key_id if text else None
-    if kept.key_id and found != kept.key_id:
-        raise SetupError(
-            f"the backup's customers are keyed under key {kept.key_id}, the key here is {found or 'missing'}: put it "
-            f"into {VARIABLE if os.environ.get(VARIABLE) else files[1]} first"
-        )
-
-
-def _refuse_half_way(home: Home, kept: "Manifest") -> None:
-    """Before anything is written: a user who may not make the vault, tools that the server does not understand."""
-    from jobs.backups import dumps
-    from jobs.marts.warehouse import administrator
-
-    with administrator(home) as connection:
-        made_by = max(map(int, kept.tools.values()), default=0)
-        dumps.tool("pg_restore", connection.info.server_version // 10000, made_by)
-
-
-def _refuse_filled(home: Home, kept: "Manifest") -> None:
-    """Before anything is written: what home, warehouse and MLflow hold, where they are there, nobody has given up."""
-    from jobs.backups import stores
-    from jobs.local.postgres_cluster import is_made
-    from jobs.marts.warehouse import administrator, is_external
-
-    if (home.path / "shop.json").exists():
-        raise SetupError(f"{home.path} is a shop's home: give another by --home, or --replace to put it aside for good")
-    if is_external() or is_made(home):
-        with administrator(home) as connection:
-            log_is_there = connection.execute("select to_regclass('marts.publish_log')").fetchone()[0]
-            if log_is_there and connection.execute("select from marts.publish_log limit 1").rowcount:
-                raise SetupError("the warehouse holds published days: give --replace to put what was kept in place")
-    store = stores.mlflow_store(home) if "mlflow" in kept.parts else ""
-    if _holds_something(store):
-        raise SetupError("MLflow's database is not empty: give --replace to put what was kept in its place")
-
-
-def _holds_something(store: str) -> bool:
-    from jobs.backups import stores
-    from jobs.marts.warehouse import connect_to
-
-    if not store.startswith("postgresql"):
-        return bool(store) and stores.sqlite_file(store).exists()
-    with connect_to(store, "mlflow", "of MLflow") as connection:
-        return bool(connection.execute("select from pg_tables where schemaname = 'public' limit 1").rowcount)
 
 
 def _remove_files_not_kept(home: Home, folder: Path) -> None:
