@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from expectations.segments import LIFECYCLE_STAGES, VALUE_TIERS
@@ -89,11 +90,14 @@ def model_table(home: Home) -> str:
 def next_steps(home: Home) -> str:
     """Commands that reach this home, wherever it is."""
     prefix = "" if home.path == REPOSITORY / ".lifestage" else f'LIFESTAGE_HOME="{home.path}" '
+    pages = [os.environ.get(name) for name in ("AIRFLOW__API__BASE_URL", "LIFESTAGE_MLFLOW_URL")]
     return "\n".join(
         (
             f'  psql "{uri(home, READER)}"',
             f'  {prefix}.venv/bin/python -m jobs sql "select * from marts.customer_segments limit 5"',
-            f"  {prefix}make up      # Airflow and MLflow in the browser, over the same home",
+            f"  {' and '.join(pages)}      # Airflow and MLflow in the browser"
+            if all(pages)  # a platform that is up, as with docker-compose.yaml
+            else f"  {prefix}make up      # Airflow and MLflow in the browser, over the same home",
             "  expectations/DICTIONARY.md says what every column means",
         )
     )

@@ -20,6 +20,7 @@ from expectations.version import REPOSITORY
 from jobs.home import Home
 from jobs.local import airflow_env, postgres
 from jobs.marts.warehouse import DATABASES, connect, uri
+from jobs.summary import next_steps
 
 TEXT = (REPOSITORY / "docker-compose.yaml").read_text()
 FILE = yaml.safe_load(TEXT)
@@ -382,6 +383,13 @@ def test_days_run_by_jobs_use_the_settings_of_the_services(given, tmp_path):
     assert "AIRFLOW__LOGGING__BASE_LOG_FOLDER" in common  # else the UI would not find their logs
     assert {name: of_jobs[name] for name in common - elsewhere} == {name: services[name] for name in common - elsewhere}
     assert {name for name in of_jobs.keys() - common if "__API__" not in name and "_AUTH_" not in name} == set()
+
+
+def test_the_summary_points_at_the_pages_of_the_services(given, monkeypatch, tmp_path):
+    said = next_steps(Home(tmp_path))
+    assert "http://localhost:8080 and http://localhost:5000" in said
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL")
+    assert "make up" in next_steps(Home(tmp_path))
 
 
 def test_keys_of_the_callers_stay_out_of_a_homes_own_database(monkeypatch, tmp_path):
