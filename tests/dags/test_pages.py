@@ -6,11 +6,13 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from lifestage_airflow.ui import segments, warehouse
+from lifestage_airflow.ui.checks import result_file
 from lifestage_airflow.ui.html import NotThere
 from lifestage_airflow.ui.warehouse import Marts
 
@@ -156,14 +158,20 @@ def test_a_fault_of_ours_is_not_said_to_be_a_missing_page(get, home):
         get(f"checks/events/{DAY}")
 
 
-@pytest.mark.parametrize(
-    "path", ["checks/..%2f..%2fsecrets/2017-12-30", "checks/events/..%2f..%2fshop", "docs/..%2f..%2f"]
-)
+@pytest.mark.parametrize("path", ["docs/..%2f..%2f..%2f..%2f..%2fshop.json", "docs/{absolute}"])
 def test_no_address_leads_out_of_its_folder(get, home, path):
-    (home / "shop.json").write_text('{"secret": 1}')
-    answer = get(path)
+    """Each names the file, if nothing stopped it."""
+    file = home / "shop.json"
+    file.write_text('{"secret": 1}')
+    answer = get(path.format(absolute=quote(str(file), safe="")))
     assert answer.status_code == 404
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(("table", "days"), [("..", "shop"), ("events", "../../shop"), ("..", "2017-12-30")])
+def test_no_result_is_looked_for_outside_its_folder(tmp_path, table, days):
+    with pytest.raises(NotThere, match="names no table and day"):
+        result_file(tmp_path, table, days)
 
 
 def test_what_became_of_a_days_files(get, home):
