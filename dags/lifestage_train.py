@@ -14,8 +14,8 @@ Features as of the cutoff and of the earlier ones it learns from are built where
 cutoff pass their gate before anything is trained on them. Sequences of events are built likewise if the setting
 `model.models` names a model that reads them; else that task ends at once. The best model on validation becomes champion
 where it is shown to beat the champion and stays within its bounds; else the log and the runs in MLflow say why not.
-`train` links to these under *Details*, *Extra Links*. `python -m ml promote NAME/VERSION` and `python -m ml rollback` are
-a person's ways.
+`train` links to these under *Details*, *Extra Links*. `python -m ml promote NAME/VERSION` and `python -m ml rollback`
+are a person's ways.
 
 **When it fails.** The marts keep the champion that they have, so it can wait for the morning. `train` with exit 65 says
 which day or feature lacks, with 75 that MLflow did not answer (tried again by itself). After mending clear the task.
