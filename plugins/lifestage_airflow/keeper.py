@@ -48,7 +48,8 @@ def run(lock: int, path: str, record: dict, command: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     if LIBC:
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what the job leaves behind is handed to this process
-    job = _start(lock, command)
+    process = _start(lock, command)  # held on to: a Popen that goes takes the status of a job that has ended with it
+    job = process.pid
     status, asked = None, False
     try:
         mine, its = ((pid, started(pid)) for pid in (os.getpid(), job))
@@ -64,14 +65,14 @@ def run(lock: int, path: str, record: dict, command: list[str]) -> int:
     return ended
 
 
-def _start(lock: int, command: list[str]) -> int:
+def _start(lock: int, command: list[str]) -> subprocess.Popen:
     parent = os.getpid()
 
     def prepare() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
         end_with_parent(signal.SIGKILL, parent)
 
-    return subprocess.Popen(command, start_new_session=True, pass_fds=[lock], preexec_fn=prepare).pid
+    return subprocess.Popen(command, start_new_session=True, pass_fds=[lock], preexec_fn=prepare)
 
 
 def _reap(job: int, status: int | None) -> int | None:

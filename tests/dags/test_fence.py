@@ -224,6 +224,28 @@ def test_a_keeper_that_cannot_tell_whom_it_keeps_leaves_nothing_behind(job, tmp_
     assert alive(family) == []
 
 
+AT_ONCE = """
+import os, subprocess, sys
+from lifestage_airflow import keeper
+
+class Ended(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+keeper.subprocess.Popen = Ended
+lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+sys.exit(os.waitstatus_to_exitcode(keeper.run(lock, sys.argv[1], {}, ["sh", "-c", "exit 65"])))
+"""
+
+
+def test_a_job_that_has_ended_before_its_keeper_went_on_is_not_waited_for(tmp_path):
+    """On a busy machine a job may be done before the keeper's next line: its status is the keeper's alone to take."""
+    paths = {"PYTHONPATH": str(Path(keeper.__file__).parents[1])}
+    run = subprocess.run([sys.executable, "-c", AT_ONCE, tmp_path / "lock"], env=os.environ | paths, timeout=20)
+    assert run.returncode == 65
+
+
 def test_another_runs_same_work_is_waited_for_and_not_ended(job, retry):
     class Ti:
         dag_id, run_id, task_id, map_index = "lifestage_daily", "another run", "job", -1
