@@ -39,4 +39,4 @@ with lifestage_dag(
     JobOperator(task_id="warehouse", arguments=["jobs", "maintain", "--only", "warehouse", *HOW], pool=pools.WAREHOUSE)
     JobOperator(task_id="results", arguments=["jobs", "maintain", "--only", "results", *HOW])
     JobOperator(task_id="models", arguments=["jobs", "maintain", "--only", "models", *HOW])
-    JobOperator(task_id="logs", arguments=["jobs", "maintain", "--only", "logs", *HOW])
+    JobOperator(task_id="logs", arguments=["jobs", "maintain", "--only", "logs", *HOW], cleans_airflow=True)

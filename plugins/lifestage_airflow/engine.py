@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow.sdk import BaseHook, Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 CONNECTION = "lifestage_engine"
 SECRET_NAME = re.compile(r"secret|password|token|(access|account)\.?key", re.IGNORECASE)
@@ -93,12 +93,17 @@ def _submit(connection: Connection, python: str, arguments: Sequence[str]) -> La
             f"connection {CONNECTION} says deploy-mode {extra['deploy-mode']!r}: only client is possible, since a "
             "driver elsewhere would outlive its task, and a retry could run beside it"
         )
-    hook = SparkSubmitHook(conf=extra.get("conf", {}), conn_id=CONNECTION, name=f"lifestage {rest[0]}")
-    # What hook.submit does beside this is to run it, without the job's streams, group and fence, and to log a command
-    # in which it hides no token.
     application = str(REPOSITORY / module / "__main__.py")
-    command = [*hook._get_spark_binary_path(), *hook._build_spark_common_args(), application, *rest]
-    secrets = [str(value) for name, value in hook._conf.items() if SECRET_NAME.search(name)]
+    try:
+        hook = SparkSubmitHook(conf=extra.get("conf", {}), conn_id=CONNECTION, name=f"lifestage {rest[0]}")
+        # What hook.submit does beside this is to run it, without the job's streams, group and fence, and to log a
+        # command in which it hides no token.
+        command = [*hook._get_spark_binary_path(), *hook._build_spark_common_args(), application, *rest]
+        secrets = [str(value) for name, value in hook._conf.items() if SECRET_NAME.search(name)]
+    except (AirflowException, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise EngineError(
+            f"connection {CONNECTION}: its extra fields make no spark-submit ({error}); see docs/connections.md"
+        ) from error
     return Launch(command, _spark_environment(Path(python)), hook._mask_cmd(command), tuple(filter(None, secrets)))
 
 

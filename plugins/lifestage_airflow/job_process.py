@@ -21,11 +21,10 @@ def home_folder() -> Path:
     return Path(os.environ.get("LIFESTAGE_HOME") or REPOSITORY / ".lifestage").expanduser().resolve()
 
 
-def keep(plan: Launch, lock: int, path: Path, record: dict) -> subprocess.Popen:
-    """Starts the job under its keeper (fence.py says why), without Airflow's own settings."""
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "_AIRFLOW", "PYTHONPATH"))
-    }
+def keep(plan: Launch, lock: int, path: Path, record: dict, without: tuple[str, ...] = ()) -> subprocess.Popen:
+    """Starts the job under its keeper (fence.py says why), ``without`` these variables and Airflow's own settings."""
+    hidden = ("AIRFLOW", "_AIRFLOW", "PYTHONPATH", *without)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
     parent = os.getpid()
     return subprocess.Popen(
         [sys.executable, "-I", "-S", keeper.__file__, f"{lock}:{path}", json.dumps(record), *plan.command],

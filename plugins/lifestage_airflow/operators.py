@@ -22,6 +22,7 @@ TOLD_LINES = 15
 """Of an error, in an alert: most name each file or check that is wrong, a line each, and then what to do."""
 NO_RETRY = {65: "the data is wrong", 78: "a setting is wrong"}
 """Exit codes (expectations/errors.py) after which another try gives the same."""
+AIRFLOW_DB = "LIFESTAGE_AIRFLOW_DB"
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 """What a wrong folder gives; of any other error (a full disk, a share that is away) another try may be free."""
 MLFLOW_RUN = re.compile(r"MLflow run: (experiments/\w+/runs/\w+)$")
@@ -54,18 +55,26 @@ class JobOperator(BaseOperator):
     :param arguments: module and arguments, templated one by one; none may render to nothing.
     :param push_last_line: return the last line of standard output (a name or a path, never data) as the XCom.
     :param uses_engine: run on what Airflow's connection ``lifestage_engine`` names (engine.py).
+    :param cleans_airflow: give it $LIFESTAGE_AIRFLOW_DB, the address of Airflow's metadata, which no other job gets.
     """
 
     template_fields: Sequence[str] = ("arguments",)
     ui_color = "#e8f0fe"
 
     def __init__(
-        self, *, arguments: Sequence[str], push_last_line: bool = False, uses_engine: bool = False, **kwargs
+        self,
+        *,
+        arguments: Sequence[str],
+        push_last_line: bool = False,
+        uses_engine: bool = False,
+        cleans_airflow: bool = False,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         self.arguments = list(arguments)
         self.push_last_line = push_last_line
         self.uses_engine = uses_engine
+        self.cleans_airflow = cleans_airflow
         self.operator_extra_links = links_of(self.arguments)
         # Of an attempt, for its links.
         self.exit_code: int | None = None
@@ -118,7 +127,7 @@ class JobOperator(BaseOperator):
         try:
             with only_attempt(path, _task_of(context, self.task_id), lambda: self._asked_to_end) as (lock, record):
                 if lock is not None:
-                    self._process = keep(plan, lock, path, record)
+                    self._process = keep(plan, lock, path, record, without=() if self.cleans_airflow else (AIRFLOW_DB,))
         except OSError as error:
             if error.errno not in NOT_WRITABLE:
                 raise JobFailed(f"the lock of the task cannot be had, {path}: {error}", 75) from error

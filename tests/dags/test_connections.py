@@ -86,6 +86,8 @@ def test_a_spark_connection_is_spark_submit_in_client_mode(connect, monkeypatch,
         ({"conn_type": "http", "host": "sail"}, "is of type 'http'"),
         ({"conn_type": "generic"}, "with host ''"),
         ({"conn_type": "spark", "host": "spark://h", "extra": {"deploy-mode": "cluster"}}, "a retry could run beside"),
+        ({"conn_type": "spark", "host": "spark://h", "extra": {"spark-binary": "/bin/rm"}}, "make no spark-submit"),
+        ({"conn_type": "spark", "host": "spark://h", "extra": {"conf": ["spark.cores.max=2"]}}, "make no spark-submit"),
     ],
 )
 def test_a_connection_that_is_no_engine_says_what_would_be(connect, fields, words):

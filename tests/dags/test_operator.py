@@ -76,6 +76,13 @@ def test_a_killed_job_may_be_retried(execute):
         execute(operator("import os; os.kill(os.getpid(), 9)"))
 
 
+@pytest.mark.parametrize("cleans", [True, False])
+def test_the_address_of_airflows_metadata_reaches_its_clean_up_alone(execute, monkeypatch, cleans):
+    monkeypatch.setenv("LIFESTAGE_AIRFLOW_DB", "postgresql://airflow:hush@postgres/airflow")
+    code = "import os; print('LIFESTAGE_AIRFLOW_DB' in os.environ)"
+    assert execute(operator(code, push_last_line=True, cleans_airflow=cleans)) == str(cleans)
+
+
 def test_a_missing_interpreter_is_a_setting(execute, monkeypatch):
     monkeypatch.setenv("LIFESTAGE_PYTHON", "/nowhere/python")
     with pytest.raises(AirflowFailException, match="LIFESTAGE_PYTHON"):

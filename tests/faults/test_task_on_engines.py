@@ -1,6 +1,5 @@
 """Tasks on the engine that Airflow's connection names: a standalone cluster by spark-submit, a Spark Connect server."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from expectations.version import REPOSITORY
 from jobs.home import Home
 from jobs.lake import LakeTable
 from tests.faults import airflow_task
-from tests.faults.spark_cluster import standalone
+from tests.faults.spark_cluster import connect_server, standalone
 
 pytestmark = [
     pytest.mark.slow,
@@ -146,17 +145,13 @@ def wait_for_driver(task: subprocess.Popen) -> list[psutil.Process]:
 
 
 def test_a_task_on_a_spark_connect_server(shop, folder):
-    from pysail.spark import SparkConnectServer
-
-    os.environ.setdefault("RUST_LOG", "error")
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    host, port = server.listening_address
-    engine = {"conn_type": "generic", "host": f"sc://{host}", "port": port}
-    try:
+    """Spark's own server; the operator's process and its job need no Java."""
+    logs = folder / "connect"
+    logs.mkdir()
+    with connect_server(logs) as address:
+        where = urlsplit(address)
+        engine = {"conn_type": "generic", "host": f"sc://{where.hostname}", "port": where.port}
         said = airflow_task.run(shop, engine, "jobs", "validate", "--table", "events", *DAYS, folder=folder)
-    finally:
-        server.stop()
     assert "events 2024-01-01" in said
 
 

@@ -136,7 +136,7 @@ def _checks(found: list[dict]) -> str:
     rows = [
         (
             row["table_name"],
-            Raw(f"<span class='{kinds.get(row['severity'], '')}'>{row['severity']}</span>"),
+            Raw(f"<span class='{kinds.get(row['severity'], '')}'>{escape(row['severity'])}</span>"),
             row["words"],
         )
         for row in found
