@@ -57,6 +57,7 @@ def start_airflow(home: Home, dags: Path) -> None:
     from jobs.local.airflow_env import migrate
 
     migrate(home)
+    up.write_pools(home)
     args = up.arg_parser().parse_args(["--home", str(home.path), "--port", "18380", "--mlflow-port", "15380"])
     parts = [service for service in up.services(home, {}, args) if service.name != up.MLFLOW]
     for service in parts:
