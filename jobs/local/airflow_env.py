@@ -83,8 +83,9 @@ def _core(home: Home) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__CATCHUP_BY_DEFAULT": "False",
         # A task that has ended is followed by the next in half a second less than by default.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-        # What a dead worker was at is tried again after two minutes, not five.
+        # What was under way when a worker or the scheduler died is tried again after two minutes or one, not five.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
         # Where jobs take all cores the API server answers late; by default a task is given up after five seconds.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
