@@ -29,6 +29,8 @@ from lifestage_airflow.dag import CUTOFF, DS, ENGINE, day_param, lifestage_dag
 from lifestage_airflow.gates import JobGate
 from lifestage_airflow.operators import JobOperator, TrainOperator
 
+REUSE = "{{ '--no-reuse' if params.force else '--reuse' }}"
+
 with lifestage_dag(
     "lifestage_train",
     __doc__,
@@ -63,7 +65,8 @@ with lifestage_dag(
     )
     train = TrainOperator(
         task_id="train",
-        arguments=["ml", "train", "--cutoff", CUTOFF, "--budget", "{{ params.budget }}"],
+        # Cleared after it has ended, it makes no second version that is the first again.
+        arguments=["ml", "train", "--cutoff", CUTOFF, "--budget", "{{ params.budget }}", REUSE],
         execution_timeout=timedelta(hours=12),
     )
 

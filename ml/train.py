@@ -37,8 +37,9 @@ def arg_parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", metavar="A,B", help="only these (default: setting model.models)")
     parser.add_argument("--seed", type=int, default=0, help="of the first fit and of the bootstrap (default: 0)")
     parser.add_argument(
-        "--reuse", action="store_true", help="do nothing if the same data, settings and code were trained"
-    )
+        "--reuse", action=argparse.BooleanOptionalAction, default=False,
+        help="do nothing if the same data, settings and code were trained",
+    )  # fmt: skip
     return parser
 
 
