@@ -75,6 +75,12 @@ class Home:
             raise SetupError(f"{self.path} holds no shop yet: run `python -m jobs setup --source NAME` first")
         return json.loads(self._shop_file.read_text())["sources"]
 
+    @property
+    def shop_in_words(self) -> str:
+        """The shop's name, and whether its data are simulated: what every page of them says."""
+        shop = json.loads(self._shop_file.read_text())
+        return f"{shop['shop']}{', simulated data' * shop['simulated']}"
+
     def landing_of(self, source: str) -> Path:
         """Where the source's files lie: the folder it was set up with, else landing/<source>."""
         known = json.loads(self._shop_file.read_text())["landing"] if self._shop_file.exists() else {}

@@ -35,7 +35,7 @@ def build_data_docs(home: Home) -> Path:
     pages = [(_store(context, result, name), result) for name, result in read]
     (address,) = context.build_data_docs().values()
     site = Path(address.removeprefix("file://")).parent
-    return write_pages(site, {site / page: result for page, result in pages})
+    return write_pages(site, home.shop_in_words, {site / page: result for page, result in pages})
 
 
 def _store(context: Any, kept: dict, name: str) -> str:

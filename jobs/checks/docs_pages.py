@@ -36,12 +36,14 @@ _FROM_ELSEWHERE = re.compile(
     r"|<footer>.*?</footer>|<style>.*?</style>|<script>.*?</script>",
     re.DOTALL,
 )
+_BODY = re.compile(r"<body[^>]*>")
 _STATUS = re.compile(r'<i class="fas [^"]*"\s*></i>(?P<between>.*?<span >\s*)(?P<name>\w+)(?=:)', re.DOTALL)
 
 
-def offline(page: str, outcomes: dict[str, dict]) -> str:
-    """The page with its looks inside it. ``outcomes``: check → its kept outcome; a row then tells its status in words,
-    and whether what broke fails or warns."""
+def offline(page: str, shop: str, outcomes: dict[str, dict]) -> str:
+    """The page with its looks inside it, and whose data it is about. ``outcomes``: check → its kept outcome; a row then
+    tells its status in words, and whether what broke fails or warns."""
+    page = _BODY.sub(rf"\g<0><p class=lead>Shop: {html.escape(shop)}.</p>", page, count=1)
     page = _FROM_ELSEWHERE.sub("", page).replace("</head>", f"<style>{STYLE}</style></head>", 1)
     page = page.replace("Data asset: None<br>", "")
 
@@ -55,14 +57,15 @@ def _state(outcome: dict | None) -> str:
     return f'<span class="state {status(outcome).replace(" ", "-")}">{status(outcome)}</span>' if outcome else ""
 
 
-def index(results: list[tuple[str, dict]]) -> str:
+def index(shop: str, results: list[tuple[str, dict]]) -> str:
     """A page that lists kept results with the address of each, the latest day first; what broke stands in the row."""
     rows = "".join(_row(address, kept) for address, kept in results)
     heads = "".join(f"<th>{name}</th>" for name in ("day", "table", "", "rows", "checks that did not hold"))
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="UTF-8"><title>Checks</title><style>{STYLE}</style></head>'
-        f"<body><h4>What the checks found</h4><p class=lead>Great Expectations' results as they were kept, one a table "
-        f"and day.</p><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></body></html>\n"
+        f"<body><h4>What the checks found</h4><p class=lead>Shop: {html.escape(shop)}. Great Expectations' results as "
+        f"they were kept, one a table and day.</p>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></body></html>\n"
     )
 
 
@@ -80,12 +83,14 @@ def _row(address: str, kept: dict) -> str:
     )
 
 
-def write_pages(site: Path, pages: dict[Path, dict]) -> Path:
-    """Makes every page of the site readable offline and writes its index anew. ``pages``: page → kept result."""
+def write_pages(site: Path, shop: str, pages: dict[Path, dict]) -> Path:
+    """Makes every page of the site readable offline and writes its index anew. ``pages``: page → kept result; ``shop``:
+    whose data they are about, in words."""
     for page in site.rglob("*.html"):
         outcomes = {o["name"]: o for o in pages.get(page, {}).get("outcomes", [])}
-        page.write_text(offline(page.read_text(encoding="utf-8"), outcomes), encoding="utf-8")
+        page.write_text(offline(page.read_text(encoding="utf-8"), shop, outcomes), encoding="utf-8")
     latest = sorted(pages.items(), key=lambda item: (item[1]["last"], item[1]["day"]), reverse=True)
     address = site / "index.html"
-    address.write_text(index([(page.relative_to(site).as_posix(), kept) for page, kept in latest]), encoding="utf-8")
+    listed = [(page.relative_to(site).as_posix(), kept) for page, kept in latest]
+    address.write_text(index(shop, listed), encoding="utf-8")
     return address

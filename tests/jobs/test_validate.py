@@ -182,6 +182,7 @@ def test_data_docs_need_no_network_and_tell_what_broke_and_was_not_judged(home, 
     index = Path(capsys.readouterr().out.strip())
     for page in index.parent.rglob("*.html"):
         assert "http" not in page.read_text(), page
+        assert "Shop: corner_shop." in page.read_text(), page
     text = index.read_text()
     assert "quarantine_share_value_range_fail: 1 of 1 rows (100.00%)" in text
     links = re.findall(r'href="([^"]+)"', text)
