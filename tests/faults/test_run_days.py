@@ -132,8 +132,9 @@ def test_a_wrong_setting_is_final_and_said_to_be(home, notes, monkeypatch, caplo
 def test_whoever_gives_up_leaves_nothing_behind(home, notes, monkeypatch, number):
     monkeypatch.setenv("ASKED", json.dumps({"aggregate": {"sleep": 300}}))
     person = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(home.path)], cwd=REPOSITORY, env=os.environ, stderr=subprocess.DEVNULL
-    )
+        [sys.executable, "-c", INTERRUPTED, str(home.path)], cwd=REPOSITORY, env=os.environ, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background may ignore it
+    )  # fmt: skip
     job = _job(home, "aggregate")
     driver = job.parent().parent()  # between them: the job's keeper
     person.send_signal(number)
