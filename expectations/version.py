@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import tomllib
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -17,20 +18,26 @@ def code_version() -> str:
     if not project.exists():  # installed from the wheel
         return metadata.version("lifestage")
     package = tomllib.loads(project.read_text())["project"]["version"]
-    if not (REPOSITORY / ".git").exists():  # an image
-        return f"{package}+{_digest_of_files()}"
+    return _commit() or f"{package}+{digest_of_files(ROOMS)[:12]}"
+
+
+def _commit() -> str:
+    """Empty without git, as in an image, and in a checkout that git does not trust."""
+    if not (REPOSITORY / ".git").exists():
+        return ""
     # No tag is looked at, so that a commit has one version for ever.
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):  # no git, or a checkout that git does not trust
-        return f"{package}+{_digest_of_files()}"
+    except (OSError, subprocess.SubprocessError):
+        return ""
     return done.stdout.strip()
 
 
-def _digest_of_files() -> str:
+def digest_of_files(rooms: Iterable[str], pattern: str = "*") -> str:
+    """SHA-256 over name and content of every file of these rooms whose name fits, but for what Python leaves there."""
     digest = hashlib.sha256()
-    for file in sorted(file for room in ROOMS for file in (REPOSITORY / room).rglob("*") if file.is_file()):
+    for file in sorted(file for room in rooms for file in (REPOSITORY / room).rglob(pattern) if file.is_file()):
         if "__pycache__" not in file.parts:
             digest.update(str(file.relative_to(REPOSITORY)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()

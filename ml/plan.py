@@ -5,9 +5,9 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
-from pathlib import Path
 
 from expectations.behaviour import FEATURE_NAMES
+from expectations.version import code_version, digest_of_files
 from ml.cohorts import Parts
 from ml.protocols import Protocol
 from ml.settings import ModelSettings, PromotionSettings
@@ -40,8 +40,6 @@ class Plan:
 
 def tags_of(plan: Plan) -> dict[str, str]:
     """What all runs of a training have in common, for search."""
-    from expectations.version import code_version
-
     return {
         "lifestage.cutoff": str(plan.cutoff),
         "lifestage.budget": plan.budget,
@@ -53,8 +51,6 @@ def tags_of(plan: Plan) -> dict[str, str]:
 
 def params_of(plan: Plan, parts: Parts) -> dict[str, object]:
     """Cutoffs, horizons, population and data of a training, written beside every number of it."""
-    from expectations.version import code_version
-
     protocol = plan.protocol
     examples = {"train": parts.train, "valid": parts.valid, "test": parts.tests[-1]}
     return {
@@ -82,7 +78,4 @@ def _shown(value: object) -> object:
 @cache
 def _code() -> str:
     """SHA-256 of every file of code here and of the contracts, as it was when first asked for."""
-    digest, repository = hashlib.sha256(), Path(__file__).parents[1]
-    for file in sorted(file for room in ("expectations", "ml") for file in (repository / room).rglob("*.py")):
-        digest.update(str(file.relative_to(repository)).encode() + file.read_bytes())
-    return digest.hexdigest()
+    return digest_of_files(("expectations", "ml"), "*.py")
