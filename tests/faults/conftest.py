@@ -7,7 +7,7 @@ import pytest
 from jobs.home import Home
 from jobs.land_sample import FEEDS, land_dimensions, land_feed, read_table
 from jobs.local import postgres
-from tests.faults.small_shop import run_shop
+from tests.faults.small_shop import publishes, run_shop
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,6 @@ def homes(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def first_run(homes, landing):
-    """A home after its first run, and what the run printed."""
+    """A home after its first run, what the run printed, and what it had then published."""
     home = homes("sail")
-    return home, run_shop(home, landing)
+    return home, run_shop(home, landing), publishes(home)

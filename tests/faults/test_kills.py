@@ -42,7 +42,7 @@ LIMIT_S = 900
 @pytest.fixture(scope="module")
 def home(first_run, tmp_path_factory) -> Home:
     """The small shop with all of its days run, and Airflow with the daily line and less patience."""
-    home, _ = first_run
+    home, *_ = first_run
     dags = tmp_path_factory.mktemp("dags")
     (dags / "daily.py").write_text((REPOSITORY / "dags" / f"{DAG_ID}.py").read_text() + LESS_PATIENCE)
     with pytest.MonkeyPatch.context() as patch:

@@ -30,15 +30,15 @@ DAY = (
 
 
 def test_a_first_run_ends_with_a_summary_that_says_simulated(first_run):
-    home, printed = first_run
+    _, printed, published = first_run
     assert f"complete_journey (simulated data), snapshot of {LAST}" in printed
     for text in ("marts.customer_segments_history", "recency_rule", "gradient_boosting", "psql", "make up"):
         assert text in printed
-    assert [str(row[0]) for row in publishes(home)][:3] == ["2017-12-29", "2017-12-30", "2017-12-31"]
+    assert [str(row[0]) for row in published] == ["2017-12-29", "2017-12-30", "2017-12-31"]
 
 
 def test_a_second_run_reuses_everything_and_leaves_the_marts(first_run, landing):
-    home, _ = first_run
+    home, *_ = first_run
     before, logged = marts(home), publishes(home)
     printed = run_shop(home, landing)
     assert f"{LAST} is published and unchanged" in printed
@@ -46,7 +46,7 @@ def test_a_second_run_reuses_everything_and_leaves_the_marts(first_run, landing)
 
 
 def test_days_are_due_again_when_history_or_a_setting_changes(first_run, landing):
-    home, _ = first_run
+    home, *_ = first_run
     mapping, days = load_mapping("complete_journey"), [date(2017, 12, n) for n in (29, 30, 31)]
     assert due_days(home, mapping, days) == []
     settings = home.path / "settings.yaml"
@@ -68,7 +68,7 @@ def test_days_are_due_again_when_history_or_a_setting_changes(first_run, landing
 
 
 def test_running_a_day_again_gives_equal_rows_in_every_mart(first_run):
-    home, _ = first_run
+    home, *_ = first_run
     before, logged = marts(home), publishes(home)
     assert daily(home, *DAY) == ""
     assert marts(home) == before
@@ -78,7 +78,7 @@ def test_running_a_day_again_gives_equal_rows_in_every_mart(first_run):
 
 @pytest.mark.skipif(not shutil.which("java"), reason="Apache Spark needs Java 17")
 def test_apache_spark_gives_equal_marts(first_run, homes, landing):
-    sail, _ = first_run
+    sail, *_ = first_run
     spark = homes("spark")
     run_shop(spark, landing, "--engine", "spark")
     expected, found = marts(sail), marts(spark)
@@ -111,7 +111,7 @@ def bad_days(good: bytes) -> dict[str, tuple[bytes | None, str]]:
 
 @pytest.mark.parametrize("fault", ["missing", "truncated", "empty", "a column lost", "a third bad"])
 def test_a_bad_last_day_is_told_and_leaves_the_marts_until_it_is_mended(first_run, fault, landing):
-    home, _ = first_run
+    home, *_ = first_run
     file = landing / f"ds={LAST}" / "transactions.csv.gz"
     whole, before = file.read_bytes(), marts(home)
     content, message = bad_days(gzip.decompress(whole))[fault]
@@ -149,7 +149,7 @@ def backfill(home: Home, first: str, last: str) -> None:
 
 def test_published_days_run_again_side_by_side_and_from_the_middle(first_run):
     """By the scheduler, as an engineer does it: every mart is as before, and each publish says so."""
-    home, _ = first_run
+    home, *_ = first_run
     before, logged = marts(home), publishes(home)
     one_day, last_day = ([row for row in logged if str(row[0]) == f"2017-12-{n}"][-1] for n in (30, 31))
     days = {f"2017-12-{n}": f"/dags/lifestage_daily/dagRuns?logical_date_gte=2017-12-{n}T00:00:00Z"
