@@ -43,7 +43,7 @@ _STATUS = re.compile(r'<i class="fas [^"]*"\s*></i>(?P<between>.*?<span >\s*)(?P
 def offline(page: str, shop: str, outcomes: dict[str, dict]) -> str:
     """The page with its looks inside it, and whose data it is about. ``outcomes``: check → its kept outcome; a row then
     tells its status in words, and whether what broke fails or warns."""
-    page = _BODY.sub(rf"\g<0><p class=lead>Shop: {html.escape(shop)}.</p>", page, count=1)
+    page = _BODY.sub(lambda body: f"{body[0]}<p class=lead>Shop: {html.escape(shop)}.</p>", page, count=1)
     page = _FROM_ELSEWHERE.sub("", page).replace("</head>", f"<style>{STYLE}</style></head>", 1)
     page = page.replace("Data asset: None<br>", "")
 
